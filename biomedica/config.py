@@ -1,0 +1,183 @@
+"""One validated model per stage; a YAML file and command-line overrides; digests.
+
+A stage's digest covers what changes its rows and nothing else: locations, credentials,
+parallelism and shard size are left out, so that they never cause a rebuild.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from biomedica.errors import ConfigError
+from biomedica.schema import FIGURE_KINDS, FORMAT_VERSION
+
+__all__ = [
+    "BuildConfig",
+    "EmbedConfig",
+    "ImageConfig",
+    "LicenseConfig",
+    "ParseConfig",
+    "RuntimeConfig",
+    "StoreConfig",
+    "build_digest",
+    "load_config",
+]
+
+MIB = 1 << 20
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ParseConfig(_Section):
+    """What the parser takes."""
+
+    figure_kinds: tuple[str, ...] = Field(
+        ("figure", "scheme", "chart", "plate", "map", "table", "box", "boxed_text",
+         "chemical_structure", "graphical_abstract", "featured", "floating"),
+        description="kinds of figure that become pairs; the others are rejected as kind_not_taken",
+    )  # fmt: skip
+    keep_uncaptioned: bool = Field(False, description="keep images without words, with caption ''")
+    max_xml_bytes: int = Field(64 * MIB, gt=0, description="XML over this is rejected as too_large")
+
+    def model_post_init(self, _context: object) -> None:
+        unknown = sorted(set(self.figure_kinds) - set(FIGURE_KINDS))
+        if unknown:
+            raise ValueError(f"unknown figure kinds {unknown}; known: {', '.join(FIGURE_KINDS)}")
+
+
+class LicenseConfig(_Section):
+    """Which articles the run takes (design: gate after parsing, before any media is read)."""
+
+    groups: tuple[Literal["commercial", "noncommercial", "other"], ...] = Field(
+        ("commercial", "noncommercial", "other"), description="licence groups that are taken"
+    )
+    require_open_access: bool = Field(True, description="take only is_pmc_openaccess articles")
+
+
+class ImageConfig(_Section):
+    """Limits on images. Bytes are of the source's files."""
+
+    max_pixels: int = Field(100_000_000, gt=0, description="width x height over this is rejected")
+    max_object_bytes: int = Field(64 * MIB, gt=0, description="one media file over this is rejected")
+    max_article_bytes: int = Field(
+        256 * MIB, gt=0, description="images of one article beyond this sum are rejected"
+    )
+
+
+class EmbedConfig(_Section):
+    """Image embeddings by open_clip models."""
+
+    models: tuple[str, ...] = Field(
+        (),
+        description="each: an open_clip architecture with a checkpoint (NAME=PATH), a checkpoint "
+        "folder or file written by `biomedica sample`, hf-hub:ID, or NAME/PRETRAINED_TAG",
+    )
+    batch_size: int | None = Field(
+        None, gt=0, description="images a batch; probed on a GPU when absent"
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, gt=0, description="torch threads of one CPU actor")
+
+
+class StoreConfig(_Section):
+    """How object storage is reached. Credentials come from the AWS chain, never from here."""
+
+    endpoint_url: str | None = Field(None, description="S3 endpoint other than AWS, http://host:port")
+    region: str | None = Field(None, description="AWS region")
+    anonymous: bool = Field(False, description="unsigned requests")
+
+
+class RuntimeConfig(_Section):
+    """Where and how wide a run goes. Nothing here changes a row."""
+
+    address: str | None = Field(None, description="Ray cluster address; absent: a local Ray")
+    workers: int | None = Field(None, gt=0, description="CPU actors; absent: one a CPU")
+    gpus: float = Field(0, ge=0, description="GPU actors for embedding; 0: embed on the CPU")
+    articles_per_shard: int | None = Field(
+        None, gt=0, description="ids a chunk; absent: 10 to 200, by the number requested"
+    )
+    shard_bytes: int = Field(80 * MIB, gt=0, description="image bytes after which a new file begins")
+    io_threads: int = Field(16, gt=0, description="reads in flight in one actor")
+    commit_seconds: float = Field(5.0, ge=0, description="time between commits")
+    object_store_bytes: int | None = Field(None, gt=0, description="Ray object store of a local run")
+
+
+class BuildConfig(_Section):
+    """Everything `biomedica build` knows."""
+
+    source: str = Field(description="URI or folder in PMC's layout")
+    dataset: str = Field(description="root URI of the dataset")
+    ids: tuple[str, ...] | None = Field(None, description="article ids; absent: all of the source")
+    parse: ParseConfig = ParseConfig()
+    license: LicenseConfig = LicenseConfig()
+    image: ImageConfig = ImageConfig()
+    embed: EmbedConfig = EmbedConfig()
+    store: StoreConfig = StoreConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+def digest_of(value: object) -> str:
+    """16 hex digits of the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def build_digest(config: BuildConfig, parser_version: str) -> str:
+    """The digest of the stages that make articles, pairs and their rejects."""
+    return digest_of(
+        {
+            "format": FORMAT_VERSION,
+            "parser": parser_version,
+            "parse": config.parse.model_dump(mode="json"),
+            "license": config.license.model_dump(mode="json"),
+            "image": config.image.model_dump(mode="json"),
+        }
+    )
+
+
+def load_config(path: str | Path | None, overrides: Mapping[str, Any]) -> BuildConfig:
+    """A BuildConfig from a YAML file and overrides with dotted names, `image.max_pixels`.
+
+    Overrides that are None are left out. Raises ConfigError with every wrong field named.
+    """
+    values: dict[str, Any] = _read_yaml(Path(path)) if path is not None else {}
+    for name, value in overrides.items():
+        if value is None:
+            continue
+        *sections, leaf = name.split(".")
+        target = values
+        for section in sections:
+            target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise ConfigError(f"--set {name}: {section} is not a section of the configuration")
+        target[leaf] = value
+    try:
+        return BuildConfig.model_validate(values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        where = f" in {path}" if path is not None else ""
+        raise ConfigError(f"configuration{where} is wrong: {wrong}") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no configuration file at {path}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"the configuration {path} must be a mapping of names to values")
+    return values

@@ -1,0 +1,89 @@
+"""What a source is: it lists article versions with their input digest, and reads one lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from biomedica.ids import ArticleId
+
+__all__ = ["LISTING", "Metadata", "Source", "SourceArticle"]
+
+LISTING = pa.schema(
+    [
+        pa.field("pmcid", pa.int64()),
+        pa.field("version", pa.int32()),
+        pa.field("input_digest", pa.binary(16)),
+    ]
+)
+"""A listing of article versions: integers and the 16 bytes of the metadata JSON's MD5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The metadata JSON of one article version, checked (pmc_cloud: fields of the JSON)."""
+
+    article_id: ArticleId
+    pmid: int | None
+    doi: str | None
+    title: str | None
+    citation: str | None
+    is_pmc_openaccess: bool
+    is_manuscript: bool
+    is_historical_ocr: bool
+    is_retracted: bool
+    license_code: str | None
+    """as the JSON spells it"""
+    xml_name: str
+    xml_md5: str | None
+    media: Mapping[str, str | None]
+    """media file name → MD5 in hex or None; images and supplementary files alike"""
+    invalid_media: tuple[str, ...] = ()
+    """media URLs whose key is outside the article's prefix, or unsafe: never read"""
+    extra: Mapping[str, Any] | None = None
+
+
+class SourceArticle(Protocol):
+    """One article version, read lazily.
+
+    Every method raises Rejected (the input is wrong) or Deferred (a passing fault).
+    """
+
+    article_id: ArticleId
+    input_digest: str
+    """MD5 of the metadata JSON as read, hex"""
+    metadata: Metadata
+    xml_uri: str
+    media_read: int
+    """media objects read so far through this object"""
+
+    def read_xml(self, limit: int) -> bytes:
+        """The JATS XML; Rejected("xml_missing"), Rejected("too_large") over `limit` bytes."""
+
+    def read_media(self, name: str, limit: int) -> bytes:
+        """One media file; Rejected("media_missing"), Rejected("too_large") over `limit` bytes."""
+
+    def media_uri(self, name: str) -> str:
+        """The URI of one media file."""
+
+
+class Source(Protocol):
+    """Where bytes come from. Safe to use from several threads, and to pickle."""
+
+    uri: str
+
+    def list_articles(self, ids: Iterable[ArticleId] | None = None) -> pa.Table:
+        """The article versions that exist, as LISTING, sorted by (pmcid, version).
+
+        ids: only these; version 0 asks for the latest one. Ids that do not exist are left out.
+        Raises SourceError when the source as a whole cannot be read.
+        """
+
+    def read_article(self, article_id: ArticleId) -> SourceArticle:
+        """One article version, its metadata read and checked.
+
+        Raises Rejected (stage `source`) or Deferred.
+        """
