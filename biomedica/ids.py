@@ -10,6 +10,7 @@ from typing import NamedTuple
 from biomedica.errors import ConfigError
 
 __all__ = [
+    "ARTICLE_PATTERN",
     "ArticleId",
     "article_id_of_pair",
     "pair_id",
@@ -18,7 +19,10 @@ __all__ = [
     "split_pair_id",
 ]
 
-_ARTICLE = re.compile(r"PMC([1-9][0-9]{0,11})(?:\.([1-9][0-9]{0,4}))?", re.ASCII)
+ARTICLE_PATTERN = r"PMC(?P<pmcid>[1-9][0-9]{0,11})(?:\.(?P<version>[1-9][0-9]{0,4}))?"
+"""An article id, in the syntax that Python and RE2 share."""
+
+_ARTICLE = re.compile(ARTICLE_PATTERN, re.ASCII)
 
 
 class ArticleId(NamedTuple):
@@ -41,7 +45,7 @@ def parse_article_id(text: str) -> ArticleId:
         raise ConfigError(
             f"{text[:60]!r} is not an article id: write PMC123 (its latest version) or PMC123.1"
         )
-    return ArticleId(int(found[1]), int(found[2] or 0))
+    return ArticleId(int(found["pmcid"]), int(found["version"] or 0))
 
 
 def pair_id(article_id: ArticleId | str, media_name: str) -> str:
