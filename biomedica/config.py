@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,11 +21,13 @@ __all__ = [
     "BuildConfig",
     "EmbedConfig",
     "ImageConfig",
+    "JobConfig",
     "LicenseConfig",
     "ParseConfig",
     "RuntimeConfig",
     "StoreConfig",
     "build_digest",
+    "digest_of",
     "load_config",
 ]
 
@@ -100,7 +102,9 @@ class RuntimeConfig(_Section):
 
     address: str | None = Field(None, description="Ray cluster address; absent: a local Ray")
     workers: int | None = Field(None, gt=0, description="CPU actors; absent: one a CPU")
-    gpus: float = Field(0, ge=0, description="GPU actors for embedding; 0: embed on the CPU")
+    gpus: int | None = Field(
+        None, ge=0, description="GPU actors for embedding; 0: embed on the CPU; absent: all there are"
+    )
     articles_per_shard: int | None = Field(
         None, gt=0, description="ids a chunk; absent: 10 to 200, by the number requested"
     )
@@ -110,18 +114,25 @@ class RuntimeConfig(_Section):
     object_store_bytes: int | None = Field(None, gt=0, description="Ray object store of a local run")
 
 
-class BuildConfig(_Section):
-    """Everything `biomedica build` knows."""
+class JobConfig(_Section):
+    """What every job over a dataset knows; all of it for `biomedica embed`."""
 
-    source: str = Field(description="URI or folder in PMC's layout")
-    dataset: str = Field(description="root URI of the dataset")
-    ids: tuple[str, ...] | None = Field(None, description="article ids; absent: all of the source")
-    parse: ParseConfig = ParseConfig()
-    license: LicenseConfig = LicenseConfig()
+    dataset: str = Field(min_length=1, description="root URI of the dataset")
     image: ImageConfig = ImageConfig()
     embed: EmbedConfig = EmbedConfig()
     store: StoreConfig = StoreConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+
+class BuildConfig(JobConfig):
+    """Everything `biomedica build` knows."""
+
+    source: str = Field(min_length=1, description="URI or folder in PMC's layout")
+    ids: tuple[str, ...] | None = Field(
+        None, description="article ids, or files of them; absent: all of the source"
+    )
+    parse: ParseConfig = ParseConfig()
+    license: LicenseConfig = LicenseConfig()
 
 
 def digest_of(value: object) -> str:
@@ -143,8 +154,13 @@ def build_digest(config: BuildConfig, parser_version: str) -> str:
     )
 
 
-def load_config(path: str | Path | None, overrides: Mapping[str, Any]) -> BuildConfig:
-    """A BuildConfig from a YAML file and overrides with dotted names, `image.max_pixels`.
+Config = TypeVar("Config", bound=JobConfig)
+
+
+def load_config(
+    kind: type[Config], path: str | Path | None, overrides: Mapping[str, Any]
+) -> Config:
+    """A configuration from a YAML file and overrides with dotted names, `image.max_pixels`.
 
     Overrides that are None are left out. Raises ConfigError with every wrong field named.
     """
@@ -160,7 +176,7 @@ def load_config(path: str | Path | None, overrides: Mapping[str, Any]) -> BuildC
                 raise ConfigError(f"--set {name}: {section} is not a section of the configuration")
         target[leaf] = value
     try:
-        return BuildConfig.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         where = f" in {path}" if path is not None else ""

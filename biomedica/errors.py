@@ -18,6 +18,7 @@ __all__ = [
     "Deferred",
     "ModelError",
     "Rejected",
+    "RunStopped",
     "SourceError",
     "StaleWriterError",
     "StoreError",
@@ -46,6 +47,10 @@ class StaleWriterError(StoreError):
 
 class ModelError(BiomedicaError):
     """A model cannot be loaded."""
+
+
+class RunStopped(BiomedicaError):
+    """A run had begun and cannot go on. What it committed stays; the same command continues it."""
 
 
 class Rejected(Exception):

@@ -1,0 +1,162 @@
+"""`build`: articles of a source become rows of a dataset, resumable and exactly once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from biomedica.config import BuildConfig, build_digest
+from biomedica.embedding import ModelInfo, model_info
+from biomedica.errors import ConfigError, Rejected
+from biomedica.jats import PARSER_VERSION
+from biomedica.pipeline.embed import embed_missing, missing_embeddings
+from biomedica.pipeline.embedder import table_metadata
+from biomedica.pipeline.graph import Graph
+from biomedica.pipeline.plan import Plan, make_plan, requested_articles
+from biomedica.pipeline.progress import Progress
+from biomedica.pipeline.report import RunReport
+from biomedica.pipeline.rows import Origin, reject_row
+from biomedica.pipeline.run import Committer
+from biomedica.pipeline.session import ray_session
+from biomedica.pipeline.shard import superseded_rows
+from biomedica.pipeline.specs import ShardSpec, Summary
+from biomedica.schema import embeddings_table
+from biomedica.sources import open_source
+from biomedica.store import Dataset, DatasetWriter, open_storage, table_of, write_file
+
+__all__ = ["run_build"]
+
+
+def run_build(config: BuildConfig, *, quiet: bool = False, debug: bool = False) -> RunReport:
+    """Build what is requested and not yet done.
+
+    Raises ConfigError, SourceError, StoreError or ModelError before anything is written, and
+    RunStopped or StaleWriterError when a run that had begun cannot go on.
+    """
+    return _Build(config, quiet, debug).run()
+
+
+class _Build:
+    def __init__(self, config: BuildConfig, quiet: bool, debug: bool) -> None:
+        self.config = config
+        self.quiet = quiet
+        self.debug = debug
+        self.digest = build_digest(config, PARSER_VERSION)
+        self.report = RunReport(dataset=config.dataset)
+
+    def run(self) -> RunReport:
+        start = time.monotonic()
+        dataset = Dataset.open_if_exists(self.config.dataset, self.config.store)
+        source = open_source(self.config.source, self.config.store)
+        self.requested = requested_articles(source, self.config.ids)
+        if not self.requested.num_rows:
+            raise ConfigError("no article is requested: the list of ids is empty")
+        self.infos = tuple(model_info(model) for model in self.config.embed.models)
+        self.report.untrained_models = [info.slug for info in self.infos if info.untrained]
+        plan = self._plan(dataset)
+        if plan.shards or dataset is None or self._missing(dataset):
+            self._work(plan, dataset)
+        else:
+            self.report.version = dataset.version
+        self.report.seconds = time.monotonic() - start
+        if not self.report.balanced:
+            raise RuntimeError(f"the run's counts do not add up: {self.report.to_dict()}")
+        return self.report
+
+    def _plan(self, dataset: Dataset | None) -> Plan:
+        size = self.config.runtime.articles_per_shard
+        plan = make_plan(self.requested, dataset, self.digest, size)
+        self.report.articles_requested = plan.requested
+        self.report.articles_skipped = plan.skipped
+        self.report.shards = plan.chunks
+        self.report.shards_skipped = plan.chunks_skipped
+        return plan
+
+    def _missing(self, dataset: Dataset) -> bool:
+        """Whether requested articles that are built lack embeddings of a configured model."""
+        return any(missing_embeddings(dataset, info, self.requested) for info in self.infos)
+
+    def _work(self, plan: Plan, dataset: Dataset | None) -> None:
+        tables = {embeddings_table(info.slug): table_metadata(info) for info in self.infos}
+        writer = DatasetWriter.begin(self.config.dataset, self.config.store, tables)
+        try:
+            opened = Dataset.open(self.config.dataset, self.config.store)
+            self.report.version = opened.version
+            if dataset is not None and opened.version != dataset.version:
+                plan = self._plan(opened)  # another run committed in between
+            progress = Progress(plan.requested - plan.skipped, "articles", quiet=self.quiet)
+            if plan.chunks_skipped:
+                progress.note(f"{plan.chunks_skipped:,} of {plan.chunks:,} shards done before")
+            note = {"command": "build", "build_digest": self.digest}
+            committer = Committer(
+                writer, self.report, progress, self.config.runtime.commit_seconds, note
+            )
+            with ray_session(self.config.runtime, debug=self.debug) as cluster:
+                graph = Graph(self.config, cluster, self.infos)
+                self._build(graph, plan.shards, committer)
+                self._embed(graph, committer)
+        finally:
+            writer.close()
+
+    def _build(self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer) -> None:
+        """Three passes: all shards; those lost with their worker article by article; once more.
+
+        What kills its worker twice alone is a reject (design §5.5).
+        """
+        lost = self._pass(graph, shards, committer, alone=False)
+        if lost:
+            committer.progress.note(f"{len(lost)} shards were lost with their worker; trying each article")
+        single = [one for spec in lost for one in spec.alone(self.digest)]
+        killers = self._pass(
+            graph, self._pass(graph, single, committer, alone=True), committer, alone=True
+        )
+        for spec in killers:
+            committer.accept(self._reject_killer(spec))
+        committer.commit()
+        committer.show(last=True)
+
+    def _pass(
+        self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer, *, alone: bool
+    ) -> list[ShardSpec]:
+        """Run shards; those of which no summary came."""
+        if not shards:
+            return []
+        sent = {spec.shard: spec for spec in shards}
+        heard = committer.take(_with_articles(graph.build(shards, alone=alone), sent))
+        return [spec for spec in shards if spec.shard not in heard]
+
+    def _reject_killer(self, spec: ShardSpec) -> Summary:
+        """The reject row of an article that ended its worker, written by the driver."""
+        summary = Summary(spec.shard, articles_rejected=1, rejects=1)
+        (holding,) = spec.holdings()
+        origin = Origin(
+            holding.article_id, holding.input_digest, self.digest, spec.shard, self.config.source
+        )
+        fault = Rejected("kills_worker", "its worker process died twice while building it alone")
+        rows = {
+            "rejects": [reject_row(origin, "source", fault)],
+            "superseded": superseded_rows(holding.article_id, holding.replaces),
+        }
+        storage = open_storage(self.config.dataset, self.config.store)
+        for table, values in rows.items():
+            written = write_file(storage, table, spec.shard, table_of(table, values)) if values else None
+            if written is not None:
+                summary.files.append(written)
+        return summary
+
+    def _embed(self, graph: Graph, committer: Committer) -> None:
+        """Embeddings of requested articles that an earlier run built without this model."""
+        for info in self.infos:
+            dataset = Dataset.open(self.config.dataset, self.config.store)
+            embed_missing(graph, dataset, info, committer, self.requested)
+
+
+def _with_articles(summaries: Iterable[Summary], sent: dict[str, ShardSpec]) -> Iterable[Summary]:
+    """A failed shard's articles are deferred; every other summary must account for its articles."""
+    for summary in summaries:
+        spec = sent[summary.shard]
+        if summary.fault is not None:
+            summary.deferred = [(holding.article_id, summary.fault) for holding in spec.holdings()]
+        if not summary.accounts_for(spec):
+            raise RuntimeError(f"shard {summary.shard} does not account for its {len(spec)} articles")
+        yield summary

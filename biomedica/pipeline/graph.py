@@ -1,0 +1,108 @@
+"""The Ray Data graphs. A shard is one block from end to end (ray.md §1), a summary comes out.
+
+A shard whose worker dies more often than Ray retries is dropped by Ray without a row: the caller
+compares what it sent with what it received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from biomedica.config import JobConfig
+from biomedica.embedding import ModelInfo
+from biomedica.pipeline.actors import (
+    BuildActor,
+    DecodeActor,
+    EmbedActor,
+    ParseActor,
+    StoredActor,
+    WriteActor,
+)
+from biomedica.pipeline.session import Cluster
+from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
+
+__all__ = ["Graph"]
+
+WHOLE: dict[str, Any] = {
+    "batch_size": None,
+    "batch_format": "pyarrow",
+    "zero_copy_batch": True,
+    "num_cpus": 0,
+}
+"""Later operators take the block as it is (a batch size would cut and mix shards), and ask for no
+CPU: on a small machine the parse actors hold them all, and a pool that cannot start never ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """How shards run on this cluster: one CPU operator, or three around the GPUs."""
+
+    config: JobConfig
+    cluster: Cluster
+    infos: tuple[ModelInfo, ...] = ()
+
+    def with_model(self, info: ModelInfo) -> Graph:
+        """The same graph with one model alone."""
+        embed = self.config.embed.model_copy(update={"models": (info.model,)})
+        return replace(self, config=self.config.model_copy(update={"embed": embed}), infos=(info,))
+
+    @property
+    def on_gpu(self) -> bool:
+        return bool(self.cluster.gpus and self.infos)
+
+    def build(self, specs: Sequence[ShardSpec], *, alone: bool = False) -> Iterator[Summary]:
+        """Build shards from the source.
+
+        alone: nothing else is in flight on a worker and a dead worker's shard is not tried again
+        by Ray, so that the shard that is lost is the one that killed it.
+        """
+        rows = [{"shard": spec.shard, "packed": spec.packed} for spec in specs]
+        return self._run(rows, BuildActor, ParseActor, alone)
+
+    def embed(self, specs: Sequence[EmbedSpec]) -> Iterator[Summary]:
+        """Embed images of shards that are in the store."""
+        return self._run([{"spec": spec.to_json()} for spec in specs], StoredActor, DecodeActor, False)
+
+    def _run(
+        self, rows: list[dict[str, str]], whole: type, first: type, alone: bool
+    ) -> Iterator[Summary]:
+        import ray
+
+        pool = _pool(len(rows), 1 if alone else None)
+        faults = {"max_restarts": -1, "max_task_retries": 0 if alone else 2}
+        shards = ray.data.from_items(rows, override_num_blocks=len(rows))
+        one: dict[str, Any] = {
+            "batch_size": 1,
+            "num_cpus": 1,
+            "compute": pool(self.cluster.workers),
+            **faults,
+        }
+        if self.on_gpu:
+            specs = list(dict.fromkeys(info.pixel_spec for info in self.infos))
+            data = shards.map_batches(first, fn_constructor_args=(self.config, specs), **one)
+            data = data.map_batches(
+                EmbedActor,
+                fn_constructor_args=(self.config,),
+                compute=pool(self.cluster.gpus),
+                num_gpus=1,
+                **WHOLE,
+                **faults,
+            )
+            data = data.map_batches(
+                WriteActor, fn_constructor_args=(self.config, self.infos), compute=pool(1), **WHOLE, **faults
+            )
+        else:
+            data = shards.map_batches(whole, fn_constructor_args=(self.config,), **one)
+        for row in data.iter_rows():
+            yield Summary.from_json(row["summary"])
+
+
+def _pool(shards: int, in_flight: int | None) -> Callable[[int], Any]:
+    from ray.data import ActorPoolStrategy
+
+    def of(size: int) -> Any:
+        return ActorPoolStrategy(size=max(1, min(size, shards)), max_tasks_in_flight_per_actor=in_flight)
+
+    return of

@@ -1,0 +1,149 @@
+"""What a run has to do: the requested articles, less what is done, cut into shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from biomedica.ids import ArticleId
+from biomedica.pipeline.specs import Holding, ShardSpec
+from biomedica.sources import Source, read_id_table
+from biomedica.sources.protocol import LISTING
+from biomedica.store import Dataset, current_shards, done_articles, pending
+
+__all__ = ["Plan", "chunk_size", "make_plan", "requested_articles"]
+
+VERSION_BITS = 16
+UNKNOWN = bytes(16)
+"""The input digest that stands for an id that the source does not list"""
+
+LIST_ALL_FROM = 100_000
+"""Requests of this size are resolved against the source's whole listing."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is asked, what is done, and the shards that remain, in order."""
+
+    requested: int
+    skipped: int
+    chunks: int
+    chunks_skipped: int
+    shards: list[ShardSpec]
+
+
+def chunk_size(requested: int, configured: int | None) -> int:
+    """Ids a chunk: as configured, else a thirty-second of the request between 10 and 200.
+
+    It depends on the request alone: the same list is always cut into the same chunks.
+    """
+    if configured is not None:
+        return configured
+    return min(200, max(10, -(-requested // 32)))
+
+
+def requested_articles(source: Source, ids: Sequence[str] | None) -> pa.Table:
+    """The requested article versions as LISTING, sorted and unique.
+
+    An id without version becomes its latest; an id that the source does not list keeps its
+    version (0 when none was given) with a digest of zeros. Raises ConfigError for malformed ids.
+    """
+    if ids is None:
+        return source.list_articles()
+    wanted = read_id_table(ids)
+    few = wanted.num_rows < LIST_ALL_FROM
+    listed = source.list_articles(_article_ids(wanted) if few else None)
+    return _resolve(wanted, listed)
+
+
+def _article_ids(table: pa.Table) -> list[ArticleId]:
+    pmcids, versions = table["pmcid"].to_pylist(), table["version"].to_pylist()
+    return [ArticleId(pmcid, version) for pmcid, version in zip(pmcids, versions, strict=True)]
+
+
+def _keys(table: pa.Table) -> npt.NDArray[np.int64]:
+    pmcids = table["pmcid"].to_numpy().astype(np.int64)
+    return (pmcids << VERSION_BITS) | table["version"].to_numpy()
+
+
+def _resolve(wanted: pa.Table, listed: pa.Table) -> pa.Table:
+    listed = listed.sort_by([("pmcid", "ascending"), ("version", "ascending")])
+    keys = _keys(listed)
+    wants = _keys(wanted)
+    latest = (wants & ((1 << VERSION_BITS) - 1)) == 0
+    # the last listed key below the next PMCID is the latest version of this one
+    position = np.searchsorted(keys, wants + (1 << VERSION_BITS)) - 1
+    candidate = np.where(position >= 0, keys[position] if len(keys) else 0, -1)
+    found = latest & (candidate >> VERSION_BITS == wants >> VERSION_BITS)
+    wants = np.unique(np.where(found, candidate, wants))
+    position = np.searchsorted(keys, wants)
+    position[position == len(keys)] = 0
+    known = (keys[position] == wants) if len(keys) else np.zeros(len(wants), bool)
+    digests = listed["input_digest"].combine_chunks().take(pa.array(position, mask=~known))
+    return pa.table(
+        [
+            pa.array(wants >> VERSION_BITS, pa.int64()),
+            pa.array((wants & ((1 << VERSION_BITS) - 1)).astype(np.int32)),
+            digests.fill_null(UNKNOWN),
+        ],
+        schema=LISTING,
+    )
+
+
+def make_plan(requested: pa.Table, dataset: Dataset | None, digest: str, size: int | None) -> Plan:
+    """Cut the request into chunks of fixed size and drop what is done from each (design §5.4).
+
+    dataset: what exists, None where nothing does. What remains of a chunk is a shard, named by
+    what it holds, so the same command after a crash makes the same shards.
+    """
+    count = requested.num_rows
+    step = chunk_size(count, size)
+    chunks = -(-count // step)
+    if dataset is None:
+        todo, replaced = np.ones(count, bool), {}
+    else:
+        todo = pending(requested, done_articles(dataset, digest))
+        replaced = _replaced(dataset, requested, todo)
+    shards = [
+        ShardSpec.of(digest, holdings) for holdings in _remains(requested, todo, step, replaced) if holdings
+    ]
+    return Plan(count, int(count - todo.sum()), chunks, chunks - len(shards), shards)
+
+
+def _replaced(
+    dataset: Dataset, requested: pa.Table, todo: npt.NDArray[np.bool_]
+) -> Mapping[int, Sequence[str]]:
+    """key → shards with live rows of that article, for the articles to build."""
+    if not todo.any():
+        return {}
+    keys = _keys(requested.filter(pa.array(todo)))
+    bare = keys >> VERSION_BITS << VERSION_BITS  # rejects of an id that had no version then
+    return current_shards(dataset, np.unique(np.concatenate([keys, bare])))
+
+
+def _remains(
+    requested: pa.Table, todo: npt.NDArray[np.bool_], step: int, replaced: Mapping[int, Sequence[str]]
+) -> Iterator[list[Holding]]:
+    """The articles to build of each chunk."""
+    pmcids, versions = requested["pmcid"].to_numpy(), requested["version"].to_numpy()
+    digests = requested["input_digest"].combine_chunks()
+    for start in range(0, len(pmcids), step):
+        rows = np.flatnonzero(todo[start : start + step]) + start
+        yield [
+            _holding(ArticleId(int(pmcids[row]), int(versions[row])), digests[int(row)].as_py(), replaced)
+            for row in rows
+        ]
+
+
+def _holding(article: ArticleId, digest: bytes, replaced: Mapping[int, Sequence[str]]) -> Holding:
+    key = (article.pmcid << VERSION_BITS) | article.version
+    replaces = list(replaced.get(key, ()))
+    if article.version:
+        bare = ArticleId(article.pmcid, 0)
+        replaces += [f"{bare}/{shard}" for shard in replaced.get(article.pmcid << VERSION_BITS, ())]
+    text = "" if digest == UNKNOWN else digest.hex()
+    return Holding(str(article), text, ",".join(sorted(replaces)))

@@ -1,0 +1,77 @@
+"""What a run did, in numbers that add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from biomedica.pipeline.specs import Summary
+
+__all__ = ["RunReport"]
+
+
+@dataclass(slots=True)
+class RunReport:
+    """The result of `build` and `embed`. All but the requested and skipped ones count this run."""
+
+    articles_requested: int = 0
+    articles_skipped: int = 0
+    articles: int = 0
+    articles_rejected: int = 0
+    articles_deferred: int = 0
+    pairs: int = 0
+    rejects: int = 0
+    embeddings: dict[str, int] = field(default_factory=dict)
+    """by model slug"""
+    shards: int = 0
+    """chunks requested"""
+    shards_skipped: int = 0
+    """chunks with nothing left to do"""
+    shards_failed: int = 0
+    media_read: int = 0
+    bytes_read: int = 0
+    seconds: float = 0.0
+    version: int = -1
+    """the newest pinned version that a reader can open after this run"""
+    dataset: str = ""
+    untrained_models: list[str] = field(default_factory=list)
+    """slugs whose embeddings mean nothing"""
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    deferred: list[tuple[str, str]] = field(default_factory=list)
+    """(article id, why), the first hundred"""
+
+    def take(self, summary: Summary) -> None:
+        """Add one shard that was accepted."""
+        self.articles += summary.articles
+        self.articles_rejected += summary.articles_rejected
+        self.pairs += summary.pairs
+        self.rejects += summary.rejects
+        self.media_read += summary.media_read
+        self.bytes_read += summary.bytes_read
+        self.embeddings = dict(Counter(self.embeddings) + Counter(summary.embeddings))
+        self.stage_seconds = dict(Counter(self.stage_seconds) + Counter(summary.stage_seconds))
+        self.defer(summary.deferred)
+
+    def defer(self, articles: list[tuple[str, str]]) -> None:
+        """Count articles that wait for the next run."""
+        self.articles_deferred += len(articles)
+        self.deferred += articles[: 100 - len(self.deferred)]
+
+    @property
+    def balanced(self) -> bool:
+        """Promise 1: requested = skipped + written + rejected + deferred."""
+        done = self.articles_skipped + self.articles + self.articles_rejected + self.articles_deferred
+        return self.articles_requested == done
+
+    @property
+    def complete(self) -> bool:
+        """Nothing waits for another run."""
+        return not (self.articles_deferred or self.shards_failed)
+
+    def to_dict(self) -> dict[str, Any]:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["seconds"] = round(self.seconds, 3)
+        values["stage_seconds"] = {k: round(v, 3) for k, v in sorted(self.stage_seconds.items())}
+        values["embeddings"] = dict(sorted(self.embeddings.items()))
+        return values

@@ -1,0 +1,73 @@
+"""The driver's side of a run: take summaries, commit in batches, show progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from biomedica.errors import Deferred, RunStopped, StaleWriterError, StoreError
+from biomedica.pipeline.progress import Progress
+from biomedica.pipeline.report import RunReport
+from biomedica.pipeline.specs import Summary
+from biomedica.store import DataFile, DatasetWriter
+
+__all__ = ["Committer"]
+
+
+class Committer:
+    """Commits the files of accepted summaries every few seconds, and nothing else."""
+
+    def __init__(
+        self, writer: DatasetWriter, report: RunReport, progress: Progress, seconds: float, note: dict[str, Any]
+    ) -> None:
+        self.writer = writer
+        self.report = report
+        self.progress = progress
+        self.seconds = seconds
+        self.note = note
+        self._files: list[DataFile] = []
+        self._last = time.monotonic()
+
+    def take(self, summaries: Iterable[Summary]) -> set[str]:
+        """Accept summaries as they come; the shards that were heard of, failed ones included.
+
+        Raises RunStopped when the store cannot be written.
+        """
+        heard: set[str] = set()
+        for summary in summaries:
+            heard.add(summary.shard)
+            if summary.fatal:
+                self.commit()
+                raise RunStopped(f"{summary.fault}; what was committed stays, run the same command again")
+            self.accept(summary)
+            if time.monotonic() - self._last >= self.seconds:
+                self.commit()
+        return heard
+
+    def accept(self, summary: Summary) -> None:
+        """One shard's files will be in the next commit."""
+        if summary.fault is not None:
+            self.report.shards_failed += 1
+            self.progress.note(f"shard {summary.shard} failed: {summary.fault}")
+        self._files += summary.files
+        self.report.take(summary)
+        self.show()
+
+    def commit(self) -> None:
+        """Commit what was accepted. Raises RunStopped: the run cannot go on."""
+        if self._files:
+            try:
+                self.report.version = self.writer.commit(self._files, self.note)
+            except StaleWriterError:
+                raise
+            except (StoreError, Deferred) as error:
+                raise RunStopped(f"the dataset cannot be committed: {error}") from error
+            self._files = []
+        self._last = time.monotonic()
+
+    def show(self, *, last: bool = False) -> None:
+        """Draw the progress line."""
+        r = self.report
+        done = r.articles + r.articles_rejected + r.articles_deferred
+        self.progress.show(done, r.pairs, r.rejects, r.articles_deferred, last=last)

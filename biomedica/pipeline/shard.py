@@ -1,0 +1,171 @@
+"""One shard, whole: articles in, the shard's files out. Runs in a worker; knows nothing of Ray."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from biomedica.config import BuildConfig, build_digest
+from biomedica.errors import StoreError
+from biomedica.jats import PARSER_VERSION
+from biomedica.pipeline.articles import ArticleBuilder, ArticleOutcome
+from biomedica.pipeline.embedder import ShardEmbedder, write_embeddings
+from biomedica.pipeline.rows import Row
+from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
+from biomedica.schema import PixelSpec
+from biomedica.sources import open_source
+from biomedica.store import open_storage, table_of, write_file
+
+__all__ = ["PixelRows", "ShardBuilder", "fail"]
+
+PIXEL_BYTES = 256 << 20
+"""Model pixels of one shard that travel to a GPU actor; what is beyond is read from the store."""
+
+
+@dataclass(slots=True)
+class PixelRows:
+    """Model pixels of a shard for an embedding actor: one list per pixel spec, beside pair ids."""
+
+    pair_ids: list[str] = field(default_factory=list)
+    pixels: list[list[Any]] = field(default_factory=list)
+    bytes: int = 0
+    complete: bool = True
+    """False: over PIXEL_BYTES; the images are read from the pairs files instead"""
+
+    def add(self, pair_ids: Sequence[str], pixels: Sequence[tuple[Any, ...]]) -> None:
+        self.pair_ids.extend(pair_ids)
+        self.bytes += sum(array.nbytes for arrays in pixels for array in arrays)
+        if self.bytes > PIXEL_BYTES:
+            self.complete = False
+            self.pixels.clear()
+        if self.complete:
+            self.pixels.extend(list(arrays) for arrays in pixels)
+
+
+@dataclass(slots=True)
+class _Slice:
+    """Rows until the byte limit of one output file."""
+
+    tables: dict[str, list[Row]] = field(
+        default_factory=lambda: {"pairs": [], "rejects": [], "superseded": [], "articles": []}
+    )
+    image_bytes: int = 0
+
+
+class ShardBuilder:
+    """Builds shards. One in each worker process; holds the open source, the store and threads.
+
+    embedder: embeds inside this process; without one and with `specs`, model pixels are handed
+    out instead. Never raises for what a shard holds: faults end in the summary.
+    """
+
+    def __init__(
+        self, config: BuildConfig, specs: Sequence[PixelSpec] = (), embedder: ShardEmbedder | None = None
+    ) -> None:
+        self.config = config
+        self.embedder = embedder
+        self.specs = tuple(embedder.specs if embedder else specs)
+        self.storage = open_storage(config.dataset, config.store)
+        self.digest = build_digest(config, PARSER_VERSION)
+        source = open_source(config.source, config.store)
+        pool = ThreadPoolExecutor(config.runtime.io_threads, thread_name_prefix="read")
+        self.articles = ArticleBuilder(config, source, pool, self.digest, self.specs)
+
+    def build(self, spec: ShardSpec) -> tuple[Summary, PixelRows]:
+        """The shard's files are written when this returns without a fault."""
+        summary, pixels = Summary(spec.shard), PixelRows()
+        self.articles.seconds = Counter()
+        try:
+            self._build(spec, summary, pixels)
+        except Exception as error:  # noqa: BLE001 - a fault of one shard must not end the run
+            return fail(summary, error), PixelRows()
+        summary.stage_seconds = dict(self.articles.seconds)
+        return summary, pixels
+
+    def _build(self, spec: ShardSpec, summary: Summary, pixels: PixelRows) -> None:
+        current = _Slice()
+        if self.embedder:
+            self.embedder.begin()
+        for outcome in self.articles.build(spec.shard, spec.holdings()):
+            summary.media_read += outcome.media_read
+            summary.bytes_read += outcome.bytes_read
+            self._add(outcome, current, summary, pixels)
+            if current.image_bytes >= self.config.runtime.shard_bytes:
+                self._write(current.tables, summary)
+                current = _Slice()
+        self._write(current.tables, summary)
+        if self.embedder:
+            self._write_embeddings(summary)
+        elif not pixels.complete:
+            paths = tuple(f"pairs/{file.path}" for file in summary.files if file.table == "pairs")
+            summary.reread = EmbedSpec(spec.shard, paths)
+        if not summary.accounts_for(spec):
+            raise RuntimeError(f"shard {spec.shard} lost an article")
+
+    def _add(
+        self, outcome: ArticleOutcome, current: _Slice, summary: Summary, pixels: PixelRows
+    ) -> None:
+        holding, rows = outcome.holding, outcome.rows
+        if rows is None:
+            summary.deferred.append((holding.article_id, outcome.deferred or "unknown"))
+            return
+        if rows.article is None:
+            summary.articles_rejected += 1
+        else:
+            summary.articles += 1
+            current.tables["articles"].append(rows.article)
+        summary.pairs += len(rows.pairs)
+        summary.rejects += len(rows.rejects)
+        current.tables["pairs"].extend(rows.pairs)
+        current.tables["rejects"].extend(rows.rejects)
+        current.tables["superseded"].extend(superseded_rows(holding.article_id, holding.replaces))
+        current.image_bytes += rows.image_bytes
+        pair_ids = [row["pair_id"] for row in rows.pairs]
+        if self.embedder:
+            start = time.perf_counter()
+            self.embedder.add(pair_ids, rows.pixels)
+            self.articles.seconds["encode"] += time.perf_counter() - start
+        elif self.specs:
+            pixels.add(pair_ids, rows.pixels)
+
+    def _write(self, tables: Mapping[str, list[Row]], summary: Summary) -> None:
+        start = time.perf_counter()
+        for name, rows in tables.items():
+            if not rows:
+                continue
+            written = write_file(self.storage, name, summary.shard, table_of(name, rows))
+            if written is not None:
+                summary.files.append(written)
+            rows.clear()
+        self.articles.seconds["write"] += time.perf_counter() - start
+
+    def _write_embeddings(self, summary: Summary) -> None:
+        if self.embedder is None:
+            return
+        start = time.perf_counter()
+        pair_ids, vectors = self.embedder.finish()
+        write_embeddings(self.storage, summary, self.embedder.infos, pair_ids, vectors)
+        self.articles.seconds["encode"] += time.perf_counter() - start
+
+
+def superseded_rows(article_id: str, replaces: str) -> list[Row]:
+    """Rows of `superseded` for the shards that a new build of an article replaces."""
+    rows = []
+    for entry in filter(None, replaces.split(",")):
+        other, _, shard = entry.rpartition("/")
+        rows.append({"article_id": other or article_id, "shard": shard})
+    return rows
+
+
+def fail(summary: Summary, error: Exception) -> Summary:
+    """Mark a shard as failed: nothing of it counts, and the driver defers all its articles."""
+    kept = {"media_read": summary.media_read, "bytes_read": summary.bytes_read}
+    why = str(error) or type(error).__name__
+    fresh = Summary(summary.shard, fault=why, fatal=isinstance(error, StoreError), **kept)
+    for name in Summary.__slots__:
+        setattr(summary, name, getattr(fresh, name))
+    return summary

@@ -1,0 +1,115 @@
+"""What travels between driver and workers: work to do, and the summary of what was done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from biomedica.ids import shard_id
+from biomedica.store import DataFile
+
+__all__ = ["EmbedSpec", "Holding", "ShardSpec", "Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One article version of a shard."""
+
+    article_id: str
+    input_digest: str
+    """hex MD5 of the listed metadata; "" where the source lists no such article"""
+    replaces: str = ""
+    """what a new build supersedes, joined by commas: `<shard>`, or `<article id>/<shard>` where the
+    rows stand under another id (an id without version that the source did not know)"""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSpec:
+    """A shard to build. Packed as text: a run may hold tens of thousands of them."""
+
+    shard: str
+    packed: str
+
+    @classmethod
+    def of(cls, build_digest: str, holdings: list[Holding]) -> ShardSpec:
+        rows = [(h.article_id, h.input_digest, h.replaces) for h in holdings]
+        return cls(shard_id(build_digest, rows), "\n".join("\t".join(row) for row in rows))
+
+    def holdings(self) -> Iterator[Holding]:
+        for line in self.packed.split("\n"):
+            article, digest, replaces = line.split("\t")
+            yield Holding(article, digest, replaces)
+
+    def alone(self, build_digest: str) -> list[ShardSpec]:
+        """The same articles as shards of one, for a shard that was lost with its worker."""
+        return [ShardSpec.of(build_digest, [holding]) for holding in self.holdings()]
+
+    def __len__(self) -> int:
+        return self.packed.count("\n") + 1
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedSpec:
+    """Pairs of one built shard whose images are to be read from the store and embedded."""
+
+    shard: str
+    files: tuple[str, ...]
+    """pairs files, by their path below the dataset root"""
+    articles: tuple[str, ...] = ()
+    """only the pairs of these articles; empty: of all"""
+
+    def to_json(self) -> str:
+        return json.dumps([self.shard, self.files, self.articles])
+
+    @classmethod
+    def from_json(cls, text: str) -> EmbedSpec:
+        shard, files, articles = json.loads(text)
+        return cls(shard, tuple(files), tuple(articles))
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a worker reports of one shard. Small: it travels through Ray as JSON."""
+
+    shard: str
+    fault: str | None = None
+    """why the shard as a whole failed; its articles count as deferred"""
+    fatal: bool = False
+    """the store cannot be written: no other shard will fare better"""
+    articles: int = 0
+    articles_rejected: int = 0
+    deferred: list[tuple[str, str]] = field(default_factory=list)
+    """(article id, why)"""
+    pairs: int = 0
+    rejects: int = 0
+    embeddings: dict[str, int] = field(default_factory=dict)
+    """rows by model slug"""
+    undecodable: list[tuple[str, str]] = field(default_factory=list)
+    """(pair id, why) of stored images that could not be decoded for a model"""
+    reread: EmbedSpec | None = None
+    """the images did not travel with this summary: the embedding actor reads them from the store"""
+    media_read: int = 0
+    bytes_read: int = 0
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    files: list[DataFile] = field(default_factory=list)
+
+    def accounts_for(self, spec: ShardSpec) -> bool:
+        """Promise 1 for one shard: every article is written, rejected or deferred."""
+        return self.articles + self.articles_rejected + len(self.deferred) == len(spec)
+
+    def to_json(self) -> str:
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["files"] = [file.to_dict() for file in self.files]
+        values["reread"] = self.reread.to_json() if self.reread else None
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Summary:
+        values: dict[str, Any] = json.loads(text)
+        values["files"] = [DataFile.from_dict(file) for file in values["files"]]
+        values["reread"] = EmbedSpec.from_json(values["reread"]) if values["reread"] else None
+        for name in ("deferred", "undecodable"):
+            values[name] = [(item, why) for item, why in values[name]]
+        return cls(**values)

@@ -1,0 +1,54 @@
+"""One pair with everything that belongs to it: to look at, and to trace back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from biomedica.archive import Archive
+from biomedica.errors import ConfigError
+from biomedica.ids import split_pair_id
+
+__all__ = ["find_pair", "write_image"]
+
+
+def find_pair(archive: Archive, pair_id: str) -> dict[str, Any]:
+    """The row of `pairs` with its article's provenance under `article`.
+
+    Raises ConfigError when there is no such pair; the text says what became of the graphic.
+    """
+    article, name = split_pair_id(pair_id)
+    rows = archive.pairs(where=f"pair_id = {_literal(pair_id)}").to_arrow().to_pylist()
+    if not rows:
+        raise ConfigError(_why_missing(archive, pair_id, str(article), name))
+    columns = ["source_uri", "source_md5", "license_spdx", "license_url", "license_source"]
+    columns += ["is_retracted", "input_digest", "parser_version", "copyright_statement"]
+    found = archive.articles(columns=columns, where=f"article_id = {_literal(str(article))}")
+    (provenance,) = found.to_arrow().to_pylist()
+    row: dict[str, Any] = rows[0]
+    return {**row, "article": provenance}
+
+
+def write_image(row: dict[str, Any], directory: Path) -> Path:
+    """Write the stored bytes below `directory`, named by article and file; the path."""
+    suffix = {"jpeg": ".jpg"}.get(row["image_format"], f".{row['image_format']}")
+    name = Path(row["image"]["path"]).name
+    if Path(name).suffix.lower() not in (suffix, ".jpeg" if suffix == ".jpg" else suffix):
+        name += suffix  # a converted image: fig1.tif is stored as PNG
+    path = directory / f"{row['article_id']}_{name}"
+    path.write_bytes(row["image"]["bytes"])
+    return path
+
+
+def _why_missing(archive: Archive, pair_id: str, article: str, name: str) -> str:
+    rejects = archive.rejects(where=f"article_id = {_literal(article)}").to_arrow().to_pylist()
+    for row in rejects:
+        if row["item"] in (name, article):
+            return f"{pair_id} is no pair: {row['stage']}/{row['reason']} ({row['detail']})"
+    if rejects or archive.articles(where=f"article_id = {_literal(article)}").count():
+        return f"{article} has no image {name!r}; see `biomedica stats` or list its pairs"
+    return f"{article} is not in {archive.uri} at version {archive.version}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
