@@ -1,0 +1,163 @@
+"""Captions: text, markup, label, and the words that point to another owner."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import escape
+
+from biomedica.jats.labels import strip_label
+from biomedica.jats.text import markup_of, normalise, plain_of, stream_of
+from biomedica.jats.tree import XML_LANG, Tree, own_children
+from biomedica.jats.xml import Element
+
+__all__ = [
+    "EMPTY",
+    "Caption",
+    "alt_text_of",
+    "attribution_of",
+    "caption_of",
+    "joined",
+    "label_of",
+    "of_text",
+    "third_party_words",
+]
+
+_LEADING_LABEL = re.compile(r"(?P<label>Fig(?:ure|\.)?\s?[A-Z]?\d{1,3}[A-Za-z]?)\s?[.:|](?=\s|\Z)\s*")
+_PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+_NO_ALT = re.compile(
+    r"\A(?:graphic file with name\b.*|an external file that holds a picture.*)\Z", re.I | re.S
+)
+_MARKUP_TOKEN = re.compile(r"<[^>]*>|&(?:amp|lt|gt);|.", re.DOTALL)
+_THIRD_PARTY = re.compile(
+    r"\b(?:re-?produced|re-?printed|re-?published|adapted|redrawn|taken|used|modified)"
+    r"(?:\s+(?:and|or)\s+\w+)?(?:\s+here)?,?\s+(?:with|by)\s+(?:\w+\s+){0,2}?permission\b"
+    r"|\b(?:re-?produced|re-?printed|re-?published|adapted)\s+from\b"
+    r"|\b(?:with|by)\s+(?:\w+\s+){0,2}?permission\s+(?:from|of)\b"
+    r"|\bcourtesy\s+of\b"
+    r"|\b(?:photo(?:graph)?s?|image|picture|figure|illustration|video)\s+(?:credits?|courtesy)\b"
+    r"|\bcredits?:"
+    r"|\bcopyright\s+(?:\(c\)|©|\d{4}|by|holder|owner|held)"
+    r"|©",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A caption read. `text` is one line; "" when there are no words."""
+
+    text: str
+    title: str | None
+    markup: str
+    label: str | None = None
+    """a label found at the head of the text, and taken off it"""
+
+
+EMPTY = Caption("", None, "")
+
+
+def of_text(text: str) -> Caption:
+    """A caption out of plain text."""
+    return Caption(text, None, escape(text, quote=False))
+
+
+def joined(first: Caption, second: Caption) -> Caption:
+    """A group's caption before its child's; the title is the child's."""
+    if not first.text or not second.text:
+        return second if second.text else first
+    return Caption(
+        f"{first.text} {second.text}", second.title, f"{first.markup} {second.markup}", second.label
+    )
+
+
+def caption_of(
+    tree: Tree, owner: Element, item: str, warnings: list[str], *, has_label: bool = False
+) -> Caption:
+    """The caption that is a direct child of `owner`, in the language of its article.
+
+    item: the figure's name for warnings. has_label: a label in the text is left where it is.
+    """
+    caption = _in_language(tree, owner, own_children(owner, "caption"))
+    if caption is None:
+        return EMPTY
+    stream, _, has_image_formula = stream_of(caption, tags=True)
+    text, markup = plain_of(stream), markup_of(stream)
+    title = tree.text(caption.find("title")) or None
+    if has_image_formula:
+        warnings.append(f"formula_as_image: {item}")
+    if _PRIVATE_USE.search(text):
+        warnings.append(f"private_use_character: {item}")
+    found = None if has_label else _LEADING_LABEL.match(text)
+    if found is None:
+        return Caption(text, title, markup)
+    size = found.end()
+    if title is not None:
+        title = title[size:].strip() or None if title.startswith(found["label"]) else None
+    return Caption(text[size:], title, _without_head(markup, size), found["label"])
+
+
+def _in_language(tree: Tree, owner: Element, captions: list[Element]) -> Element | None:
+    if len(captions) < 2:
+        return captions[0] if captions else None
+    language = tree.place(owner).scope.get(XML_LANG) or tree.language
+    for caption in captions:
+        if caption.get(XML_LANG, language) == language:
+            return caption
+    return captions[0]
+
+
+def _without_head(markup: str, size: int) -> str:
+    """The markup without its first `size` characters of text; tags stay balanced."""
+    kept: list[str] = []
+    for found in _MARKUP_TOKEN.finditer(markup):
+        token = found[0]
+        if token[0] == "<" or size <= 0:
+            kept.append(token)
+        else:
+            size -= 1
+    text = "".join(kept)
+    while True:
+        shorter = re.sub(r"<(b|i|sup|sub)>(\s*)</\1>", r"\2", text)
+        if shorter == text:
+            return text.strip()
+        text = shorter
+
+
+def label_of(tree: Tree, owner: Element) -> str | None:
+    """The label that is a direct child, without a final `.`, `:` or `|`."""
+    label = owner.find("label")
+    return strip_label(tree.text(label)) if label is not None else None
+
+
+def alt_text_of(tree: Tree, owners: list[Element]) -> str | None:
+    """The first alternative text among the elements that was written by somebody."""
+    for owner in owners:
+        for node in own_children(owner, "alt-text"):
+            text = tree.text(node)
+            if text and not _NO_ALT.match(text):
+                return text
+    return None
+
+
+def attribution_of(tree: Tree, owner: Element) -> str | None:
+    """The credit lines of a figure."""
+    nodes = own_children(owner, "attrib")
+    for caption in own_children(owner, "caption"):
+        nodes += caption.iter("attrib")
+    return normalise(" ".join(tree.text(node) for node in nodes)) or None
+
+
+def third_party_words(
+    tree: Tree, owner: Element, caption: str, attribution: str | None
+) -> str | None:
+    """The words that say that somebody else owns the figure: wording of the caption, a credit line
+    or permissions of the figure's own; None when there are none."""
+    words = list(dict.fromkeys(found[0] for found in _THIRD_PARTY.finditer(caption)))
+    if attribution:
+        words.append(attribution)
+    for permissions in own_children(owner, "permissions"):
+        statement = permissions.find("copyright-statement")
+        text = tree.text(statement) or tree.text(permissions.find("copyright-holder"))
+        words.append(text or tree.text(permissions) or "permissions")
+    return "; ".join(dict.fromkeys(words)) or None

@@ -1,0 +1,181 @@
+"""One pass over an article: elements by name, their order, which of them are plain text, places.
+
+Everything that looks upwards is remembered per element, so that no search repeats a climb.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lxml import etree
+
+from biomedica.jats.text import COMPOUND_NAMES, clean, plain_of, stream_of
+from biomedica.jats.xml import MATHML, Element
+
+__all__ = ["SUB_ARTICLES", "XML_LANG", "Place", "Tree", "href_of", "own_children"]
+
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
+
+SUB_ARTICLES = frozenset({"sub-article", "response"})
+_INDEXED = frozenset(
+    {"p", "xref", "fig", "graphic", "table-wrap", "ref", "boxed-text", "inline-graphic"} | SUB_ARTICLES
+)
+_SECTIONS = frozenset(
+    {"sec", "app", "abstract", "trans-abstract", "ack", "bio", "notes", "fn-group", "glossary"}
+    | {"boxed-text", "app-group", "treatment-sec"}
+)
+_DEFAULT_TITLES = {"abstract": "Abstract", "trans-abstract": "Abstract"}
+_FIGURE_LIKE = frozenset(
+    {"fig", "table-wrap", "chem-struct-wrap", "chem-struct-wrapper", "graphic", "boxed-text"}
+)
+_NO_PROSE = frozenset(
+    {"caption", "fig", "table-wrap", "ref-list", "permissions", "supplementary-material", "media"}
+    | {"fn", "article-meta", "front-stub", "journal-meta", "author-notes", "disp-formula", "graphic"}
+)
+_string: etree.XPath = etree.XPath("string()")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where an element stands; the element itself is part of its own place."""
+
+    scope: Element
+    """the article, or the nearest sub-article"""
+    section: str
+    """titles of the enclosing sections, joined by ' > '"""
+    figure: Element | None
+    """the nearest element that may own graphics"""
+    caption: Element | None
+    """the nearest caption"""
+    is_prose: bool
+    """running text: no caption, reference, note or metadata"""
+
+
+class Tree:
+    """The article as it is walked. Namespaces other than MathML's are taken off its elements."""
+
+    def __init__(self, article: Element) -> None:
+        self.article = article
+        self.nodes: list[Element] = list(article.iter())
+        """every element, kept alive so that an element is one object as long as the tree lives"""
+        self.named: dict[str, list[Element]] = {name: [] for name in _INDEXED}
+        self.order: dict[Element, int] = {}
+        self.language: str | None = article.get(XML_LANG) or None
+        self._compound: set[Element] = set()
+        self._texts: dict[Element, str] = {}
+        self._places: dict[Element, Place] = {}
+        self._index()
+
+    def _index(self) -> None:
+        named, compound, order = self.named, self._compound, self.order
+        for index, element in enumerate(self.nodes):
+            order[element] = index
+            tag = element.tag
+            if tag[0] == "{":
+                if tag.startswith(MATHML):
+                    if tag != MATHML + "math":
+                        continue
+                    tag = "math"
+                else:
+                    tag = element.tag = tag.rpartition("}")[2]
+            bucket = named.get(tag)
+            if bucket is not None:
+                bucket.append(element)
+            if tag in COMPOUND_NAMES:
+                above = element.getparent()
+                while above is not None and above not in compound:
+                    compound.add(above)
+                    above = above.getparent()
+
+    def is_compound(self, element: Element) -> bool:
+        """Whether plain concatenation of the text nodes would be wrong."""
+        return element in self._compound
+
+    def text(self, element: Element | None) -> str:
+        """The element's text, normalised; "" for None."""
+        if element is None:
+            return ""
+        known = self._texts.get(element)
+        if known is None:
+            if element in self._compound:
+                known = plain_of(stream_of(element)[0])
+            else:
+                known = clean(_string(element))
+            self._texts[element] = known
+        return known
+
+    def place(self, element: Element) -> Place:
+        """Where the element stands, itself included."""
+        path: list[Element] = []
+        known: Place | None = None
+        node: Element | None = element
+        while node is not None:
+            known = self._places.get(node)
+            if known is not None:
+                break
+            path.append(node)
+            node = None if node is self.article else node.getparent()
+        for node in reversed(path):
+            known = self._place_below(known, node)
+            self._places[node] = known
+        if known is None:
+            raise LookupError("an element outside the article has no place")
+        return known
+
+    def _place_below(self, above: Place | None, node: Element) -> Place:
+        name = node.tag
+        if above is None:
+            return Place(node, "", None, None, True)
+        scope, section, figure = above.scope, above.section, above.figure
+        caption, is_prose = above.caption, above.is_prose
+        if name in SUB_ARTICLES:
+            title = self._sub_article_title(node)
+            return Place(node, _joined(section, title), None, None, True)
+        if name in _SECTIONS:
+            section = _joined(section, self._title_of(node))
+        if name in ("abstract", "trans-abstract"):
+            is_prose = True
+        elif name in _NO_PROSE:
+            is_prose = False
+        if name in _FIGURE_LIKE:
+            figure = node
+        if name == "caption":
+            caption = node
+        if scope is above.scope and section is above.section and figure is above.figure:
+            if caption is above.caption and is_prose is above.is_prose:
+                return above
+        return Place(scope, section, figure, caption, is_prose)
+
+    def _title_of(self, node: Element) -> str:
+        title = node.find("title")
+        if title is None and node.tag == "boxed-text":
+            title = node.find("caption/title")
+        return self.text(title) or _DEFAULT_TITLES.get(node.tag, "")
+
+    def _sub_article_title(self, node: Element) -> str:
+        for path in ("front-stub//article-title", "front//article-title"):
+            title = node.find(path)
+            if title is not None:
+                return self.text(title)
+        return ""
+
+
+def _joined(section: str, title: str) -> str:
+    return f"{section} > {title}" if section and title else section or title
+
+
+def href_of(element: Element) -> str:
+    """The element's link, stripped; "" when it has none."""
+    href: str = element.get(_XLINK_HREF) or element.get("href") or ""
+    if not href:
+        for name, value in element.attrib.items():
+            if name.endswith(("}href", ":href")):
+                href = value
+                break
+    return href.strip()
+
+
+def own_children(element: Element, name: str) -> list[Element]:
+    """Direct children of that name."""
+    return list(element.iterchildren(name))
