@@ -1,0 +1,10 @@
+"""The Ray graphs that join the rooms, a file per job."""
+
+from __future__ import annotations
+
+from biomedica.pipeline.build import run_build
+from biomedica.pipeline.embed import run_embed
+from biomedica.pipeline.recount import recount
+from biomedica.pipeline.report import RunReport
+
+__all__ = ["RunReport", "recount", "run_build", "run_embed"]

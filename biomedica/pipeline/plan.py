@@ -13,11 +13,10 @@ from biomedica.ids import ArticleId
 from biomedica.pipeline.specs import Holding, ShardSpec
 from biomedica.sources import Source, read_id_table
 from biomedica.sources.protocol import LISTING
-from biomedica.store import Dataset, current_shards, done_articles, pending
+from biomedica.store import VERSION_BITS, Dataset, article_keys, current_shards, done_articles, pending
 
 __all__ = ["Plan", "chunk_size", "make_plan", "requested_articles"]
 
-VERSION_BITS = 16
 UNKNOWN = bytes(16)
 """The input digest that stands for an id that the source does not list"""
 
@@ -66,8 +65,7 @@ def _article_ids(table: pa.Table) -> list[ArticleId]:
 
 
 def _keys(table: pa.Table) -> npt.NDArray[np.int64]:
-    pmcids = table["pmcid"].to_numpy().astype(np.int64)
-    return (pmcids << VERSION_BITS) | table["version"].to_numpy()
+    return article_keys(table["pmcid"].to_numpy(), table["version"].to_numpy())
 
 
 def _resolve(wanted: pa.Table, listed: pa.Table) -> pa.Table:
@@ -140,10 +138,11 @@ def _remains(
 
 
 def _holding(article: ArticleId, digest: bytes, replaced: Mapping[int, Sequence[str]]) -> Holding:
-    key = (article.pmcid << VERSION_BITS) | article.version
+    bare_key = article.pmcid << VERSION_BITS
+    key = bare_key | article.version
     replaces = list(replaced.get(key, ()))
     if article.version:
         bare = ArticleId(article.pmcid, 0)
-        replaces += [f"{bare}/{shard}" for shard in replaced.get(article.pmcid << VERSION_BITS, ())]
+        replaces += [f"{bare}/{shard}" for shard in replaced.get(bare_key, ())]
     text = "" if digest == UNKNOWN else digest.hex()
     return Holding(str(article), text, ",".join(sorted(replaces)))

@@ -1,0 +1,20 @@
+"""What people look at: statistics of a dataset, one pair with all that belongs to it, tables."""
+
+from __future__ import annotations
+
+from biomedica.reporting.pair import find_pair, write_image
+from biomedica.reporting.selection import select_ids
+from biomedica.reporting.statistics import Statistics, statistics
+from biomedica.reporting.tables import print_pair, print_run, print_statistics, print_verification
+
+__all__ = [
+    "Statistics",
+    "find_pair",
+    "print_pair",
+    "print_run",
+    "print_statistics",
+    "print_verification",
+    "select_ids",
+    "statistics",
+    "write_image",
+]

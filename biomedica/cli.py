@@ -1,0 +1,337 @@
+"""`biomedica …`: every command is a few lines over a public function.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done (rejects alone are 0),
+1 finished with deferred articles, failed shards or findings, 2 could not start.
+Only typer, rich and pydantic are imported at the top: `--help` must be instant.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from biomedica._version import __version__
+from biomedica.errors import BiomedicaError, Deferred, RunStopped, StaleWriterError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="biomedica",
+    help="Turn the biomedical literature into vision-language data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Exit(IntEnum):
+    """What a command ends with."""
+
+    DONE = 0
+    INCOMPLETE = 1
+    NOT_STARTED = 2
+
+
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="One setting by its dotted name; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Ray's own output.")]
+Address = Annotated[str | None, typer.Option("--address", help="Ray cluster; default: a local Ray.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Endpoint = Annotated[str | None, typer.Option("--endpoint-url", help="S3 endpoint other than AWS.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|PATH",
+        help="Embed images with this open_clip model; repeatable. A folder, NAME=CHECKPOINT, "
+        "hf-hub:ID or NAME/TAG.",
+    ),
+]
+Root = Annotated[str, typer.Option("--dataset", help="Root URI of the dataset.")]
+RootArgument = Annotated[str | None, typer.Argument(metavar="[DATASET]", help="Root URI of the dataset.")]
+RootOption = Annotated[str | None, typer.Option("--dataset", help="Root URI of the dataset.")]
+Version = Annotated[int | None, typer.Option("--version", help="Dataset version; default: the newest.")]
+
+
+def main() -> None:
+    """The console entry point: user errors become one line and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except BiomedicaError as error:
+        mid_run = isinstance(error, (RunStopped, StaleWriterError))
+        _fail(error, debug, Exit.INCOMPLETE if mid_run else Exit.NOT_STARTED)
+    except Deferred as error:
+        _fail(error, debug, Exit.INCOMPLETE)
+    except KeyboardInterrupt:
+        print("stopped; what was committed stays, run the same command again", file=sys.stderr)
+        sys.exit(Exit.INCOMPLETE)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(Exit.INCOMPLETE)
+
+
+def _fail(error: Exception, debug: bool, code: Exit) -> NoReturn:
+    if debug:
+        traceback.print_exc()
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(code)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def _emit(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
+    if as_json:
+        print(json.dumps(values, ensure_ascii=False, default=str))
+    else:
+        show()
+
+
+def _overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
+    """`--set a.b=1` as {"a.b": 1}, values read as YAML, beside what other options say."""
+    import yaml
+
+    from biomedica.errors import ConfigError
+
+    overrides: dict[str, Any] = {}
+    for text in settings or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--set {text!r}: write NAME=VALUE, such as image.max_pixels=50000000")
+        try:
+            overrides[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {text!r}: the value is not YAML") from None
+    return overrides | {name.replace("__", "."): value for name, value in named.items()}
+
+
+def _root(argument: str | None, option: str | None) -> str:
+    from biomedica.errors import ConfigError
+
+    root = option or argument
+    if root is None:
+        raise ConfigError("no dataset is given: write its root URI, or --dataset URI")
+    return root
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="Where the sample goes.")],
+    articles: Annotated[int, typer.Option(min=1, help="How many articles.")] = 40,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write the built-in sample corpus in PMC's layout, and a small untrained CLIP checkpoint.
+
+    Example: biomedica sample ./sample --articles 40
+    """
+    from biomedica.embedding import write_untrained_checkpoint
+    from biomedica.sources.sample import write_sample
+
+    summary = write_sample(directory, articles=articles, seed=seed)
+    checkpoint = write_untrained_checkpoint(directory / "models", seed=seed)
+    values = {**summary.to_dict(), "directory": str(directory), "checkpoint": str(checkpoint)}
+
+    def show() -> None:
+        print(f"{summary.articles} article versions, {summary.pairs} pairs expected, in {directory}")
+        print(f"what a build must find: {directory / 'truth.json'}")
+        print(f"a checkpoint to try embedding with, its embeddings mean nothing: {checkpoint}")
+
+    _emit(as_json, values, show)
+
+
+@app.command()
+def ids(
+    source: Annotated[str, typer.Option("--source", help="Folder in PMC's layout.")],
+    where: Annotated[
+        str | None, typer.Option(help="A DuckDB condition on the metadata, \"license_code = 'CC BY'\".")
+    ] = None,
+    latest: Annotated[bool, typer.Option("--latest", help="Only the latest version of each.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Print the article ids of a source, one a line; `build --ids FILE` reads them.
+
+    Example: biomedica ids --source ./sample --where "license_group = 'commercial'"
+    """
+    from biomedica.reporting import select_ids
+    from biomedica.sources import open_source
+
+    found = select_ids(open_source(source), where, latest=latest)
+    _emit(as_json, {"ids": found}, lambda: [print(article) for article in found] and None)
+
+
+@app.command()
+def build(
+    source: Annotated[str | None, typer.Option("--source", help="Folder in PMC's layout.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option("--out", "--dataset", help="Root URI of the dataset.")
+    ] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--ids", help="Ids, or a file of them; repeatable. PMC123 means its latest version."),
+    ] = None,
+    model: Models = None,
+    config: Config = None,
+    settings: Settings = None,
+    endpoint_url: Endpoint = None,
+    address: Address = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Articles to a dataset: parse, gate, decode, embed, write, commit. What is done is not done again.
+
+    Example: biomedica build --source ./sample --out ./dataset --model ./sample/models/untrained-vit-tiny
+    """
+    from biomedica.config import BuildConfig, load_config
+    from biomedica.pipeline import run_build
+    from biomedica.reporting import print_run
+
+    overrides = _overrides(
+        settings,
+        source=source,
+        dataset=dataset,
+        ids=ids or None,
+        embed__models=model or None,
+        store__endpoint_url=endpoint_url,
+        runtime__address=address,
+    )
+    report = run_build(load_config(BuildConfig, config, overrides), quiet=quiet, debug=debug)
+    _emit(as_json, report.to_dict(), lambda: print_run(report.to_dict()))
+    if not report.complete:
+        raise typer.Exit(Exit.INCOMPLETE)
+
+
+@app.command()
+def embed(
+    dataset: RootOption = None,
+    model: Models = None,
+    config: Config = None,
+    settings: Settings = None,
+    endpoint_url: Endpoint = None,
+    address: Address = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Add embeddings of another model to a dataset that exists. Nothing is parsed again.
+
+    Example: biomedica embed --dataset ./dataset --model ViT-B-32=weights.safetensors
+    """
+    from biomedica.config import JobConfig, load_config
+    from biomedica.pipeline import run_embed
+    from biomedica.reporting import print_run
+
+    overrides = _overrides(
+        settings,
+        dataset=dataset,
+        embed__models=model or None,
+        store__endpoint_url=endpoint_url,
+        runtime__address=address,
+    )
+    report = run_embed(load_config(JobConfig, config, overrides), quiet=quiet, debug=debug)
+    _emit(as_json, report.to_dict(), lambda: print_run(report.to_dict()))
+    if not report.complete:
+        raise typer.Exit(Exit.INCOMPLETE)
+
+
+@app.command()
+def verify(
+    root: RootArgument = None,
+    dataset: RootOption = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Also recount the graphics of the XML in this source.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Remove what dead runs left behind.")] = False,
+    shallow: Annotated[bool, typer.Option("--shallow", help="Do not read images and digests.")] = False,
+    endpoint_url: Endpoint = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Check every promise of the dataset against the data itself.
+
+    Example: biomedica verify ./dataset --source ./sample
+    """
+    from biomedica.config import StoreConfig
+    from biomedica.pipeline import recount
+    from biomedica.reporting import print_verification
+    from biomedica.store import verify as verify_dataset
+
+    store = StoreConfig(endpoint_url=endpoint_url)
+    where = _root(root, dataset)
+    report = verify_dataset(where, store, repair=repair, deep=not shallow)
+    if source is not None:
+        report = report.extended(recount(where, source, store))
+    _emit(as_json, report.to_dict(), lambda: print_verification(report))
+    if not report.ok:
+        raise typer.Exit(Exit.INCOMPLETE)
+
+
+@app.command()
+def stats(
+    root: RootArgument = None,
+    dataset: RootOption = None,
+    version: Version = None,
+    endpoint_url: Endpoint = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """The table one wants after a run: counts, rejects by reason, licences, formats, sizes, journals.
+
+    Example: biomedica stats ./dataset
+    """
+    from biomedica.archive import Archive
+    from biomedica.config import StoreConfig
+    from biomedica.reporting import print_statistics, statistics
+
+    archive = Archive(_root(root, dataset), version, store=StoreConfig(endpoint_url=endpoint_url))
+    found = statistics(archive)
+    _emit(as_json, found.to_dict(), lambda: print_statistics(found))
+
+
+@app.command()
+def show(
+    pair_id: Annotated[str, typer.Argument(help="<article id>/<media file name>.")],
+    dataset: Root,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the image.")] = Path(),
+    version: Version = None,
+    endpoint_url: Endpoint = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Write one image and print its caption, context and provenance.
+
+    Example: biomedica show PMC98000001.1/fig1.jpg --dataset ./dataset
+    """
+    from biomedica.archive import Archive
+    from biomedica.config import StoreConfig
+    from biomedica.reporting import find_pair, print_pair, write_image
+
+    archive = Archive(dataset, version, store=StoreConfig(endpoint_url=endpoint_url))
+    row = find_pair(archive, pair_id)
+    path = write_image(row, out)
+    values = {key: value for key, value in row.items() if key != "image"} | {"written": str(path)}
+    _emit(as_json, values, lambda: print_pair(row, path))
