@@ -145,6 +145,12 @@ def test_other_names_are_not_listed(root: Path, tmp_path: Path) -> None:
     assert listed(source, [ArticleId(9, version) for version in range(1, 6)]) == []
 
 
+def test_the_latest_version_is_one_inside_the_source(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.json").write_text("{}")
+    (root / "metadata" / "PMC7.2.json").symlink_to(tmp_path / "outside.json")
+    assert listed(DirectorySource(str(root)), [ArticleId(7, 0)]) == [ID]
+
+
 def test_metadata_that_cannot_be_read_now_is_listed_and_deferred(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,6 +395,24 @@ def test_a_fault_while_reading_is_deferred(root: Path, monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:  # pytest itself needs fstat
         patch.setattr(os, "fstat", failing)
         with pytest.raises(Deferred, match="cannot read"):
+            article.read_xml(LIMIT)
+
+
+def test_a_file_that_changes_its_size_while_it_is_read_is_deferred(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite_metadata(root, xml_url=url(ID, f"{ID}.xml"))
+    article = DirectorySource(str(root)).read_article(ID)
+    real = os.fstat
+
+    def earlier(fd: int) -> os.stat_result:
+        values = list(real(fd))
+        values[6] += 1  # st_size
+        return os.stat_result(values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", earlier)
+        with pytest.raises(Deferred):
             article.read_xml(LIMIT)
 
 

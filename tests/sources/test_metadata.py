@@ -99,6 +99,11 @@ def test_what_is_no_json_object_is_invalid(data: bytes) -> None:
     assert refused(data).reason == "metadata_invalid"
 
 
+@pytest.mark.parametrize("constant", [float("nan"), float("inf")])
+def test_constants_that_json_does_not_have_are_invalid(constant: float) -> None:
+    assert refused(document(ID, novel=constant)).reason == "metadata_invalid"
+
+
 def test_a_byte_order_mark_is_allowed() -> None:
     data = b"\xef\xbb\xbf" + json.dumps(document(ID)).encode()
     assert parse_metadata(data, ID).article_id == ID
