@@ -7,6 +7,7 @@ warnings and EXIF reader never speak, and no format that we did not choose can b
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from struct import Struct
 
@@ -120,10 +121,8 @@ def exif_orientation(block: bytes) -> int:
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def _read_jpeg(data: bytes) -> Container:
-    """Walks the segments before the first scan (ITU-T T.81, Annex B)."""
-    size, orientation, pages = None, 1, 1
-    kept = [data[:2]]
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(marker, where it begins, its body) up to the first scan (ITU-T T.81, Annex B)."""
     at, end = 2, len(data)
     while True:
         start = at
@@ -134,9 +133,10 @@ def _read_jpeg(data: bytes) -> Container:
         marker = data[at]
         if at == start or marker == 0xD9:
             raise Rejected("corrupt", f"no JPEG segment at byte {start}")
-        if marker == 0xDA:
-            break
         at += 1
+        if marker == 0xDA:
+            yield marker, start, b""
+            return
         if marker <= 0x01 or 0xD0 <= marker <= 0xD8:
             continue
         if at + 2 > end:
@@ -146,19 +146,27 @@ def _read_jpeg(data: bytes) -> Container:
             raise Rejected("corrupt", f"a JPEG segment of {length} bytes")
         if at + length > end:
             raise _truncated("the JPEG header")
-        body = data[at + 2 : at + length]
+        yield marker, start, data[at + 2 : at + length]
         at += length
-        if marker in _JPEG_FRAMES and size is None and len(body) >= 6:
+
+
+def _read_jpeg(data: bytes) -> Container:
+    """Of the application's own segments the payload keeps Adobe's alone, which tells the colours."""
+    size, orientation, pages = None, 1, 1
+    kept = [data[:2]]
+    for marker, start, body in _jpeg_segments(data):
+        if marker == 0xDA:
+            kept.append(data[start:])
+        elif marker in _JPEG_FRAMES and size is None and len(body) >= 6:
             size = (_U16.unpack_from(body, 3)[0], _U16.unpack_from(body, 1)[0])
-        if marker == 0xE1 and body.startswith(b"Exif\0\0"):
+        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
             orientation = exif_orientation(body)
         elif marker == 0xE2 and body.startswith(b"MPF\0"):
             pages = max(1, first_value(body[4:], 0xB001) or 1)
-        if marker == 0xEE or marker < 0xE0:  # of the application's own segments, Adobe's alone
-            kept.append(b"\xff" + data[at - length - 1 : at])
+        if marker == 0xEE or marker < 0xDA or 0xDA < marker < 0xE0:
+            kept.append(bytes((0xFF, marker)) + _U16.pack(len(body) + 2) + body)
     if size is None:
         raise Rejected("corrupt", "the JPEG has no frame header")
-    kept.append(data[start:])
     return Container("jpeg", *size, orientation, pages, b"".join(kept))
 
 

@@ -78,7 +78,7 @@ def load(container: Container, scale: int = 1, *, low_bytes: bool = False) -> Im
     except Image.DecompressionBombError as error:
         raise Rejected("too_many_pixels", str(error)) from None
     # Pillow raises what its parsers stumble over, of any type: each means that the bytes are wrong
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise Rejected(_reason(str(error)), f"{type(error).__name__}: {error}"[:200]) from None
     return image
 
@@ -130,7 +130,8 @@ def _sixteen_bit(image: Image.Image, white_is_zero: bool) -> Image.Image:
     if image.mode.startswith("I;16"):
         values = np.asarray(image).astype(np.uint16)
         return Image.fromarray(0xFFFF - values if white_is_zero else values)
-    numbers = np.asarray(image).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        numbers = np.asarray(image).astype(np.float64)
     finite = numbers[np.isfinite(numbers)]
     least, greatest = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     if image.mode != "F" and greatest - min(least, 0.0) <= 0xFFFF:

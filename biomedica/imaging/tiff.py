@@ -24,6 +24,8 @@ _LISTS = frozenset({258, 273, 279, 292, 293, 320, 324, 325, 338, 339, 347, 512, 
                     521, 529, 530, 531, 532, 34675})  # fmt: skip
 """What makes pixels, and the ICC profile. Orientation is left out: we turn the image ourselves."""
 
+_NUMBERS = _SINGLE | {ORIENTATION, 258, OFFSETS, BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS}
+
 _MAX_PAGES = 65_535
 _MAX_TILE_PIXELS = 1 << 27
 _MAX_ENTRIES = 4096
@@ -120,7 +122,9 @@ def read_tiff(data: bytes) -> TiffHeader:
     try:
         first = int(layout.offset.unpack_from(data, layout.first_at)[0])
         entries = layout.entries(data, first)
-        numbers = {e.tag: layout.values(data, e) for e in entries if e.size <= len(data)}
+        numbers = {
+            e.tag: layout.values(data, e) for e in entries if e.tag in _NUMBERS and e.size <= len(data)
+        }
         pages = _count_pages(data, layout, first)
         payload = _single_page(data, layout, entries)
     except (struct.error, OverflowError) as error:

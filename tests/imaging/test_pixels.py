@@ -1,0 +1,167 @@
+"""Model pixels against open_clip's own preprocessing; hash and measures against their definitions."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from biomedica.imaging import decode, model_pixels
+from biomedica.schema import PixelSpec
+
+MODES = {"center": "shortest", "squash": "squash", "pad": "longest"}
+
+
+def open_clip_pixels(data: bytes, spec: PixelSpec) -> np.ndarray:
+    from open_clip import image_transform
+
+    transform = image_transform(
+        spec.size,
+        is_train=False,
+        mean=(0.0,) * 3,
+        std=(1.0,) * 3,
+        resize_mode=MODES[spec.crop],
+        interpolation=spec.interpolation,
+        fill_color=spec.fill,
+    )
+    image = transform(Image.open(io.BytesIO(data)))
+    return np.rint(image.permute(1, 2, 0).numpy() * 255).astype(int)
+
+
+def distance(found: np.ndarray, wanted: np.ndarray) -> float:
+    assert found.shape == wanted.shape
+    return float(np.abs(found.astype(int) - wanted).mean())
+
+
+@pytest.mark.parametrize("crop", ["center", "squash", "pad"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("size", [(320, 240), (241, 317), (100, 150), (330, 329), (900, 60)])
+def test_small_images_equal_open_clip(crop, interpolation, size, photograph, encoded, limits):
+    spec = PixelSpec(224, crop=crop, interpolation=interpolation, fill=7)
+    for image_format in ("jpeg", "png"):
+        data = encoded(photograph(*size), image_format)
+        found = decode(data, limits, (spec,)).pixels[0]
+        wanted = open_clip_pixels(data, spec)
+        assert distance(found, wanted) < 0.3
+        assert np.abs(found - wanted).max() <= 3  # Pillow's two passes round in either order
+
+
+@pytest.mark.parametrize("crop", ["center", "squash", "pad"])
+@pytest.mark.parametrize("size", [(1000, 700), (1201, 903), (2011, 1803), (3000, 500), (701, 2500)])
+@pytest.mark.parametrize("image_format", ["jpeg", "png"])
+def test_reduced_images_are_close_to_open_clip(crop, size, image_format, photograph, encoded, limits):
+    """Reduced first, by DCT scaling or boxes: within one level of 255 on average."""
+    data = encoded(photograph(*size), image_format)
+    spec = PixelSpec(224, crop=crop)
+    found = decode(data, limits, (spec,)).pixels[0]
+    assert distance(found, open_clip_pixels(data, spec)) < 1.0
+
+
+@pytest.mark.parametrize("spec_size", [336, 448])
+def test_larger_models_get_finer_pixels(spec_size, photograph, encoded, limits):
+    data = encoded(photograph(1300, 1000), "jpeg", quality=95)
+    small, large = PixelSpec(224), PixelSpec(spec_size)
+    both = decode(data, limits, (small, large))
+    assert distance(both.pixels[1], open_clip_pixels(data, large)) < 1.0
+    alone = decode(data, limits, (large,))
+    assert np.array_equal(alone.pixels[0], both.pixels[1])
+
+
+@pytest.mark.parametrize("image_format", ["jpeg", "png", "tiff"])
+def test_hash_and_measures_do_not_depend_on_models(image_format, photograph, encoded, limits):
+    data = encoded(photograph(1300, 1000), image_format)
+    rows = [
+        {k: v for k, v in dataclasses.asdict(decode(data, limits, specs)).items() if k != "pixels"}
+        for specs in ((), (PixelSpec(512), PixelSpec(64)), (PixelSpec(224),))
+    ]
+    assert rows[0] == rows[1] == rows[2]
+
+
+def test_stored_bytes_give_the_same_pixels(photograph, encoded, limits):
+    specs = (PixelSpec(224), PixelSpec(336, crop="squash"), PixelSpec(96, crop="pad"))
+    for image_format in ("jpeg", "png", "webp", "bmp", "tiff"):
+        found = decode(encoded(photograph(700, 500), image_format), limits, specs)
+        for again, first in zip(model_pixels(found.data, limits, specs), found.pixels, strict=True):
+            assert np.array_equal(again, first)
+
+
+def hamming(first: str, second: str) -> int:
+    return (int(first, 16) ^ int(second, 16)).bit_count()
+
+
+def test_phash_is_imagehash_of_the_reduced_image(photograph, encoded, limits):
+    image = photograph(800, 700)  # 700 // 336 = 2, then 350 // 128 = 2
+    found = decode(encoded(image, "png"), limits)
+    assert found.phash == str(imagehash.phash(image.reduce(2).reduce(2)))
+    small = photograph(120, 90)
+    assert decode(encoded(small, "png"), limits).phash == str(imagehash.phash(small))
+    jpeg = encoded(photograph(1800, 1790), "jpeg", quality=95)  # 1790 // 4 = 447: a half, not a quarter
+    halved = Image.open(io.BytesIO(jpeg))
+    halved.draft(None, (900, 895))
+    assert decode(jpeg, limits).phash == str(imagehash.phash(halved.reduce(2).reduce(3)))
+
+
+def test_phash_stays_near_over_sizes_and_formats(photograph, encoded, limits):
+    image = photograph(1800, 1400)
+    hashes = [
+        decode(encoded(image.resize(size, Image.Resampling.LANCZOS), name), limits).phash
+        for size in ((1800, 1400), (900, 700), (450, 350))
+        for name in ("jpeg", "png")
+    ]
+    assert max(hamming(hashes[0], other) for other in hashes) <= 6
+    other = decode(encoded(image.transpose(Image.Transpose.ROTATE_90), "png"), limits).phash
+    assert hamming(hashes[0], other) > 16
+
+
+def test_alpha_is_composited_before_hashing(photograph, encoded, limits):
+    image = photograph(200, 200)
+    veiled = image.copy()
+    veiled.putalpha(Image.new("L", (200, 200), 255))
+    hidden = Image.new("RGBA", (200, 200), (255, 0, 0, 0))
+    hidden.paste(image.crop((0, 0, 100, 200)))
+    shown = Image.new("RGB", (200, 200), "white")
+    shown.paste(image.crop((0, 0, 100, 200)))
+    for first, second in ((veiled, image), (hidden, shown)):
+        found = [decode(encoded(i, "png"), limits) for i in (first, second)]
+        assert found[0].phash == found[1].phash
+        assert found[0].white_fraction == found[1].white_fraction
+
+
+def naive_measures(rgb: np.ndarray) -> dict[str, float]:
+    """The published formulas, in floating point."""
+    grey = np.asarray(Image.fromarray(rgb).convert("L")).astype(float) / 255
+    red, green, blue = (rgb[..., i].astype(float) for i in range(3))
+    rg, yb = red - green, (red + green) / 2 - blue
+    down, across = np.gradient(grey)
+    return {
+        "luminance_mean": grey.mean(),
+        "luminance_std": grey.std(),
+        "white_fraction": (grey > 0.94).mean(),
+        "colorfulness": (math.hypot(rg.std(), yb.std()) + 0.3 * math.hypot(rg.mean(), yb.mean())) / 255,
+        "edge_density": (np.hypot(down, across) > 0.1).mean(),
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_measures_follow_the_published_formulas(seed, encoded, limits):
+    noise = np.random.default_rng(seed).normal(128, 400, (120, 100, 3))
+    rgb = np.clip(gaussian_filter(noise, (seed, seed, 0)), 0, 255).astype(np.uint8)
+    found = decode(encoded(Image.fromarray(rgb), "png"), limits)
+    for name, value in naive_measures(rgb).items():
+        assert getattr(found, name) == pytest.approx(value, abs=2e-3), name
+
+
+def test_measures_of_plain_images(encoded, limits):
+    white = decode(encoded(Image.new("RGB", (50, 50), "white"), "png"), limits)
+    assert (white.luminance_mean, white.white_fraction, white.colorfulness) == (1.0, 1.0, 0.0)
+    grey = decode(encoded(Image.radial_gradient("L"), "png"), limits)
+    assert grey.colorfulness == 0.0
+    assert 0 < grey.luminance_std < 0.5
+    board = Image.fromarray((np.indices((64, 64)).sum(0) // 4 % 2 * 255).astype(np.uint8))
+    assert decode(encoded(board, "png"), limits).edge_density > 0.4
