@@ -35,18 +35,21 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of text. kind: "" (text), italic, bold, sup, sub, tex, or xref with its `targets`."""
+    """A run of text. kind: "" (text), italic, bold, sup, sub, tex, or xref with its `targets`.
+
+    `children` stand inside the element; `text` is their plain form.
+    """
 
     text: str
     kind: str = ""
     targets: tuple[str, ...] = ()
     ref_type: str = ""
     children: tuple[Span, ...] = ()
-    """inside an xref: the marked-up text; `text` is its plain form"""
 
 
 Rich = tuple[Span, ...]
 
+_MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _MARKS = {"*": "italic", "^": "sup", "~": "sub", "$": "tex", "#": "bold"}
 _MARKED = re.compile(r"([*^~$#])(.+?)\1")
 
@@ -279,7 +282,7 @@ class SampleArticle:
     @property
     def citation(self) -> str:
         year, month, day = self.date
-        names = ("", *"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
-        when = " ".join(str(part) for part in (year, names[month or 0], day or "") if part)
+        name = _MONTHS[3 * month - 3 : 3 * month] if month else ""
+        when = " ".join(str(part) for part in (year, name, day or "") if part)
         where = f"{self.volume}({self.issue}):{self.pages}"
         return f"{self.abbreviation}. {when};{where}. doi: {self.doi}"

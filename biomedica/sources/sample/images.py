@@ -65,6 +65,7 @@ class Picture:
     height: int
     format: str
     mode: str
+    letters: str = "ABCDEFGH"
 
 
 def picture_class(picture: Picture) -> str:
@@ -79,7 +80,7 @@ def _grid(count: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4)
-def _drawn(panels: tuple[Panel, ...], canvas: tuple[int, int]) -> Image.Image:
+def _drawn(panels: tuple[Panel, ...], canvas: tuple[int, int], letters: str) -> Image.Image:
     """The panels on a white sheet, lettered when there are several. Cached for twins."""
     columns, rows = _grid(len(panels))
     if len(panels) == 1:
@@ -92,7 +93,7 @@ def _drawn(panels: tuple[Panel, ...], canvas: tuple[int, int]) -> Image.Image:
         x, y = (at % columns) * wide, (at // columns) * high
         drawn = _panel(panel, (wide - gutter - 6, high - gutter - 6))
         sheet.paste(drawn.convert("RGB"), (x + gutter, y + gutter))
-        text_at(draw, (x + 5, y + 4), "ABCDEFGH"[at], gutter, INK, "lt")
+        text_at(draw, (x + 5, y + 4), letters[at], gutter, INK, "lt")
     return sheet
 
 
@@ -103,7 +104,7 @@ def _panel(panel: Panel, size: tuple[int, int]) -> Image.Image:
 
 def render(picture: Picture) -> bytes:
     """The bytes of the image file."""
-    image = _drawn(picture.panels, picture.canvas)
+    image = _drawn(picture.panels, picture.canvas, picture.letters)
     if image.size != (picture.width, picture.height):
         image = image.resize(
             (picture.width, picture.height), Image.Resampling.BILINEAR, reducing_gap=2.0

@@ -1,0 +1,113 @@
+"""Portuguese and Spanish sentences of the sample; the same keys as the English ones, fewer each."""
+
+from __future__ import annotations
+
+__all__ = ["PORTUGUESE", "SPANISH"]
+
+PORTUGUESE = {
+    "titles": (
+        "Efeito de {agent} na evolução de {disease}: {design} com {n} participantes",
+        "Alterações precoces de {organ} em pacientes com {disease}",
+    ),
+    "leads": {
+        "histology": ("Corte histológico de {organ} corado com hematoxilina e eosina.",),
+        "immunohistochemistry": ("Imuno-histoquímica para {gene} em {organ}.",),
+        "radiograph": ("Radiografia simples na admissão.",),
+        "ct": ("Tomografia computadorizada de paciente com {disease}.",),
+        "line_plot": ("Evolução temporal do desfecho em {disease}.",),
+        "bar_plot": ("Comparação entre os grupos do estudo.",),
+        "scatter_plot": ("Relação entre dois marcadores de {disease}.",),
+        "map": ("Distribuição geográfica de {disease}.",),
+        "flow_diagram": ("Fluxograma de seleção dos participantes.",),
+        "table": ("Características dos participantes.",),
+    },
+    "details": {
+        "histology": ("Tecido de {organ} com {finding}; barra de escala: {w0}.",),
+        "immunohistochemistry": ("Células positivas em marrom para {gene}; barra: {w0}.",),
+        "radiograph": ("Radiografia de paciente de {age} anos.",),
+        "ct": ("Corte axial com lesão focal de {mm} mm (seta).",),
+        "line_plot": ("Curvas de {w1} por {w0} em {series}.",),
+        "bar_plot": ("Barras: médias de {w1} em {series}; *P* < {p}.",),
+        "scatter_plot": ("Cada ponto representa um dos {n} participantes: {w0} e {w1}.",),
+        "map": ("Municípios coloridos conforme {w0}; tons escuros indicam mais casos.",),
+        "flow_diagram": ("Caixas com o número de registros em cada etapa.",),
+        "table": ("Médias ou percentuais de {wlist}.",),
+    },
+    "tails": ("Dados em média ± desvio-padrão.", "*n* = {k} por grupo."),
+    "claims": ("os grupos diferiram em {pct}%", "observou-se {finding} em {organ}"),
+    "fillers": (
+        "{Disease} continua a ser causa frequente de internação no país.",
+        "O papel de {agent} nesse processo ainda é pouco conhecido.",
+        "Os participantes assinaram termo de consentimento aprovado pelo comitê de ética.",
+        "As amostras foram fixadas em formaldeído a 4% e coradas no mesmo dia.",
+        "A diferença manteve-se após ajuste por idade e sexo.",
+        "O seguimento mediano foi de {n} dias.",
+        "Estudos maiores são necessários para confirmar esses achados.",
+        "A amostra pequena e de um só centro limita as conclusões.",
+    ),
+    "sections": ("Introdução", "Métodos", "Resultados", "Discussão"),
+    "figure": "Figura",
+    "figures": "Figuras",
+    "shows": "Na §, nota-se que {claim}.",
+    "context": {
+        "organ": ("fígado", "pulmão", "rim", "pele"),
+        "disease": ("dengue grave", "leishmaniose visceral", "hanseníase", "doença de Chagas"),
+        "agent": ("ivermectina", "anfotericina B", "benznidazol"),
+        "finding": ("infiltrado inflamatório", "necrose focal", "fibrose discreta"),
+        "design": ("coorte prospectiva", "estudo transversal"),
+    },
+}
+
+SPANISH = {
+    "titles": (
+        "Efecto de {agent} en la evolución de {disease}: {design} con {n} participantes",
+        "Cambios tempranos de {organ} en pacientes con {disease}",
+    ),
+    "leads": {
+        "histology": ("Corte histológico de {organ} teñido con hematoxilina y eosina.",),
+        "immunohistochemistry": ("Inmunohistoquímica de {gene} en {organ}.",),
+        "radiograph": ("Radiografía simple al ingreso.",),
+        "ct": ("Tomografía computarizada de un paciente con {disease}.",),
+        "line_plot": ("Evolución del desenlace en {disease}.",),
+        "bar_plot": ("Comparación entre los grupos del estudio.",),
+        "scatter_plot": ("Relación entre dos marcadores de {disease}.",),
+        "map": ("Distribución geográfica de {disease}.",),
+        "flow_diagram": ("Diagrama de flujo de los participantes.",),
+        "table": ("Características de los participantes.",),
+    },
+    "details": {
+        "histology": ("Tejido de {organ} con {finding}; barra de escala: {w0}.",),
+        "immunohistochemistry": ("Células positivas para {gene} en color marrón; barra: {w0}.",),
+        "radiograph": ("Radiografía de un paciente de {age} años.",),
+        "ct": ("Corte axial con lesión focal de {mm} mm (flecha).",),
+        "line_plot": ("Curvas de {w1} por {w0} en {series}.",),
+        "bar_plot": ("Barras: medias de {w1} en {series}; *P* < {p}.",),
+        "scatter_plot": ("Cada punto es uno de los {n} participantes: {w0} y {w1}.",),
+        "map": ("Municipios coloreados según {w0}; los tonos oscuros indican más casos.",),
+        "flow_diagram": ("Recuadros con el número de registros en cada etapa.",),
+        "table": ("Medias o porcentajes de {wlist}.",),
+    },
+    "tails": ("Datos en media ± desviación estándar.", "*n* = {k} por grupo."),
+    "claims": ("los grupos difirieron en {pct}%", "se observó {finding} en {organ}"),
+    "fillers": (
+        "{Disease} sigue siendo causa frecuente de ingreso hospitalario.",
+        "El papel de {agent} en este proceso es poco conocido.",
+        "Los participantes firmaron un consentimiento aprobado por el comité de ética.",
+        "Las muestras se fijaron en formaldehído al 4% y se tiñeron el mismo día.",
+        "La diferencia se mantuvo tras ajustar por edad y sexo.",
+        "La mediana de seguimiento fue de {n} días.",
+        "Hacen falta estudios mayores para confirmar estos hallazgos.",
+        "La muestra pequeña y de un solo centro limita las conclusiones.",
+    ),
+    "sections": ("Introducción", "Métodos", "Resultados", "Discusión"),
+    "figure": "Figura",
+    "figures": "Figuras",
+    "shows": "En la § se aprecia que {claim}.",
+    "context": {
+        "organ": ("hígado", "pulmón", "riñón", "piel"),
+        "disease": ("dengue grave", "leishmaniasis visceral", "lepra", "enfermedad de Chagas"),
+        "agent": ("ivermectina", "anfotericina B", "benznidazol"),
+        "finding": ("infiltrado inflamatorio", "necrosis focal", "fibrosis leve"),
+        "design": ("cohorte prospectiva", "estudio transversal"),
+    },
+}
