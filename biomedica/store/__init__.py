@@ -1,0 +1,35 @@
+"""Where rows are kept: shard files, Delta commits, one reading door and one writing door."""
+
+from biomedica.store.dataset import Dataset, VersionInfo
+from biomedica.store.done import (
+    CurrentShards,
+    Done,
+    article_keys,
+    current_shards,
+    done_articles,
+    pending,
+)
+from biomedica.store.shards import DataFile, table_of, write_file
+from biomedica.store.storage import Storage, open_storage
+from biomedica.store.verify import Finding, Report, verify
+from biomedica.store.writer import DatasetWriter
+
+__all__ = [
+    "CurrentShards",
+    "DataFile",
+    "Dataset",
+    "DatasetWriter",
+    "Done",
+    "Finding",
+    "Report",
+    "Storage",
+    "VersionInfo",
+    "article_keys",
+    "current_shards",
+    "done_articles",
+    "open_storage",
+    "pending",
+    "table_of",
+    "verify",
+    "write_file",
+]

@@ -1,0 +1,182 @@
+"""The Delta logs of a dataset: marker, tables, commits and pins.
+
+A commit of `articles` whose metadata holds pins is a version of the dataset; the pins name the
+version of every other table that belongs to it (promise 2). Commits without pins are no versions.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from biomedica.errors import StoreError
+from biomedica.schema import FORMAT_VERSION
+from biomedica.store.storage import Storage, fault
+
+__all__ = [
+    "CORE_TABLES",
+    "MARKER",
+    "NOTE",
+    "PINS",
+    "WRITER",
+    "Commit",
+    "added_files",
+    "commits_back",
+    "file_paths",
+    "has_marker",
+    "marker_bytes",
+    "newest_pinned",
+    "newest_version",
+    "open_table",
+    "read_commit",
+    "table_exists",
+    "with_delta",
+]
+
+MARKER = "biomedica.json"
+PINS = "biomedica.pins"
+NOTE = "biomedica.note"
+WRITER = "writer"
+"""The Delta application id that carries the epoch of the run which may write."""
+
+CORE_TABLES = ("articles", "pairs", "rejects", "superseded")
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of `articles`. pins: None where it is no version of the dataset."""
+
+    version: int
+    timestamp: datetime.datetime
+    pins: dict[str, int] | None
+    note: dict[str, Any]
+
+
+def marker_bytes() -> bytes:
+    """What the marker of a dataset of this format holds."""
+    return (json.dumps({"format": FORMAT_VERSION, "kind": "biomedica-dataset"}) + "\n").encode()
+
+
+def has_marker(storage: Storage) -> bool:
+    """True for a dataset, False where nothing is.
+
+    Raises StoreError where something else is, or a dataset of a newer format.
+    """
+    try:
+        text = storage.get(MARKER)
+    except FileNotFoundError:
+        found = next(storage.list(), None)
+        if found is None:
+            return False
+        raise StoreError(
+            f"{storage.root} is not empty and no dataset of biomedica (it has no {MARKER}): "
+            "name another place"
+        ) from None
+    try:
+        marker = json.loads(text)
+        kind, layout = marker["kind"], int(marker["format"])
+    except (ValueError, TypeError, KeyError):
+        kind, layout = None, 0
+    if kind != "biomedica-dataset":
+        raise StoreError(f"{storage.uri(MARKER)} does not mark a dataset: name another place")
+    if layout > FORMAT_VERSION:
+        raise StoreError(
+            f"{storage.root} has format {layout} and this biomedica reads up to {FORMAT_VERSION}: "
+            "install a newer one"
+        )
+    return True
+
+
+def with_delta(storage: Storage, table: str, doing: str, act: Callable[[], Result]) -> Result:
+    """Run a call of `deltalake`; its faults become StoreError or Deferred, CommitFailedError stays."""
+    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+    try:
+        return act()
+    except CommitFailedError:
+        raise
+    except TableNotFoundError:
+        raise StoreError(
+            f"{storage.uri(table)} is missing from the dataset: run the build again, "
+            "or restore the folder"
+        ) from None
+    except (DeltaError, OSError) as error:
+        raise fault(error, doing, storage.uri(table)) from None
+
+
+def open_table(storage: Storage, table: str, version: int | None = None) -> Any:
+    """A DeltaTable at a version, or at its newest. Raises StoreError or Deferred."""
+    from deltalake import DeltaTable
+
+    uri, options = storage.uri(table), storage.delta_options()
+    return with_delta(
+        storage, table, "read", lambda: DeltaTable(uri, version=version, storage_options=options)
+    )
+
+
+def table_exists(storage: Storage, table: str) -> bool:
+    """Whether a table has a first commit."""
+    return storage.size(_commit_path(table, 0)) is not None
+
+
+def newest_version(storage: Storage) -> int:
+    """The newest commit of `articles`, pinned or not; -1 where there is none."""
+    if not table_exists(storage, "articles"):
+        return -1
+    return int(open_table(storage, "articles").version())
+
+
+def read_commit(storage: Storage, version: int) -> Commit:
+    """What the log says of one commit of `articles`. Raises FileNotFoundError, StoreError, Deferred.
+
+    It is read from the commit's own file: `history(1)` of a table opened at a version gives the
+    newest commit's metadata.
+    """
+    path = _commit_path("articles", version)
+    for line in storage.get(path).splitlines():
+        if line.startswith(b'{"commitInfo"'):
+            info = json.loads(line)["commitInfo"]
+            pins = info.get(PINS)
+            return Commit(
+                version,
+                datetime.datetime.fromtimestamp(info["timestamp"] / 1000, datetime.UTC),
+                json.loads(pins) if pins is not None else None,
+                json.loads(info.get(NOTE, "{}")),
+            )
+    raise StoreError(f"{storage.uri(path)} holds no commit: run `biomedica verify` on this dataset")
+
+
+def commits_back(storage: Storage, newest: int) -> Iterator[Commit]:
+    """Commits of `articles` from the newest to the oldest that the log still has."""
+    for version in range(newest, -1, -1):
+        try:
+            yield read_commit(storage, version)
+        except FileNotFoundError:
+            return
+
+
+def newest_pinned(storage: Storage, newest: int) -> Commit | None:
+    """The last commit up to `newest` that is a version of the dataset."""
+    pinned = (commit for commit in commits_back(storage, newest) if commit.pins is not None)
+    return next(pinned, None)
+
+
+def added_files(handle: Any) -> pa.Table:
+    """The files of an open table, sorted: path, size_bytes, num_records, and the keys' range."""
+    return pa.table(handle.get_add_actions(flatten=True)).sort_by("path")
+
+
+def file_paths(handle: Any) -> set[str]:
+    """The names of the files of an open table."""
+    return set(pa.table(handle.get_add_actions(flatten=True))["path"].to_pylist())
+
+
+def _commit_path(table: str, version: int) -> str:
+    return f"{table}/_delta_log/{version:020d}.json"

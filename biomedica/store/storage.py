@@ -1,0 +1,305 @@
+"""Where a dataset lies: a folder or a prefix of an S3 bucket, behind one small set of methods.
+
+Files are only ever created, never overwritten (promise 2). On S3 that is a conditional put;
+credentials come from the standard AWS chain and are never held, shown or pickled here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from biomedica.config import StoreConfig
+from biomedica.errors import BiomedicaError, Deferred, StoreError
+
+__all__ = ["Storage", "fault", "open_storage"]
+
+_NO_SPACE = re.compile(r"os error (28|122)\b|StorageFull|No space left|Disk quota", re.IGNORECASE)
+_FORBIDDEN = re.compile(
+    r"os error (1|13|30)\b|PermissionDenied|Permission denied|AccessDenied|403 Forbidden|"
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|Unauthenticated|401 Unauthorized|Missing credentials",
+    re.IGNORECASE,
+)
+_NO_BUCKET = re.compile(r"NoSuchBucket")
+_STATUS = re.compile(
+    r"os error \d+|\b[45]\d\d\b|timed out|connection (?:refused|reset|closed|error)", re.IGNORECASE
+)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
+
+
+def fault(error: BaseException, doing: str, where: str) -> BiomedicaError | Deferred:
+    """What a fault of the store means: StoreError where a person must act, else Deferred.
+
+    The text of `error` is not repeated, because answers of S3 name keys and signatures.
+    """
+    text = f"{type(error).__name__} {error}"
+    if _NO_SPACE.search(text):
+        return StoreError(
+            f"no space left for {where}: free some, or take another place, "
+            "and run the same command again"
+        )
+    if _FORBIDDEN.search(text):
+        return StoreError(f"not allowed to {doing} {where}: check its permissions and the credentials")
+    if _NO_BUCKET.search(text):
+        return StoreError(f"there is no bucket for {where}: create it first, or correct its name")
+    status = _STATUS.search(text)
+    detail = f" ({status[0]})" if status else ""
+    return Deferred(f"cannot {doing} {where} now: {type(error).__name__}{detail}")
+
+
+class Storage:
+    """The files under one root. Paths are relative to it, with `/`.
+
+    Every method raises StoreError (space, permissions, a missing bucket) or Deferred (a passing
+    fault). Safe to use from several threads; a pickle holds the root and the StoreConfig alone.
+    """
+
+    def __init__(self, root: str, config: StoreConfig) -> None:
+        self.config = config
+        self._opened: Any = None
+        self.bucket, self._root = _parse_root(root)
+
+    @property
+    def root(self) -> str:
+        """The root as people write it: `s3://bucket/prefix`, or an absolute path."""
+        if self.bucket:
+            return f"s3://{self.bucket}/{self._root}".rstrip("/")
+        return self._root
+
+    @property
+    def is_local(self) -> bool:
+        return not self.bucket
+
+    def __repr__(self) -> str:
+        return f"Storage({self.root!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Storage, (self.root, self.config))
+
+    def uri(self, path: str = "") -> str:
+        """The full name of a file: an absolute path, or an s3:// URI."""
+        return f"{self.root}/{path}" if path else self.root
+
+    def put_new(self, path: str, data: Any) -> bool:
+        """Create a file from bytes (or any buffer); False where it is there already.
+
+        Raises StoreError where the file there has another size.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, BaseError
+
+        try:
+            if self.is_local:
+                Path(self._root).mkdir(parents=True, exist_ok=True)
+            body = obstore.Bytes(memoryview(data).cast("B"))
+            obstore.put(self._store(), path, body, mode="create", use_multipart=False)
+        except (AlreadyExistsError, FileExistsError):
+            found, wanted = self.size(path), memoryview(data).nbytes
+            if found != wanted:
+                raise StoreError(
+                    f"{self.uri(path)} has {found} bytes instead of {wanted}: "
+                    "run `biomedica verify --repair` on this dataset"
+                ) from None
+            return False
+        except (BaseError, OSError) as error:
+            raise fault(error, "write", self.uri(path)) from None
+        return True
+
+    def get(self, path: str) -> bytes:
+        """All bytes of a file. Raises FileNotFoundError where there is none."""
+        import obstore
+
+        return bytes(self._read(path, lambda store: obstore.get(store, path).bytes()))
+
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """`length` bytes from `start`. Raises FileNotFoundError where there is no such file."""
+        import obstore
+
+        return bytes(
+            self._read(path, lambda store: obstore.get_range(store, path, start=start, length=length))
+        )
+
+    def size(self, path: str) -> int | None:
+        """The size of a file in bytes; None where there is none."""
+        import obstore
+
+        try:
+            return int(self._read(path, lambda store: obstore.head(store, path))["size"])
+        except FileNotFoundError:
+            return None
+
+    def list(self, prefix: str = "", after: str | None = None) -> Iterator[tuple[str, int]]:
+        """(path, size) of every file under a folder, temporary names left out.
+
+        after: only paths that sort behind this one (S3 skips the others on its side).
+        """
+        import obstore
+        from obstore.exceptions import BaseError
+
+        if self._is_missing():
+            return
+        try:
+            for batch in obstore.list(self._store(), prefix or None, offset=after):
+                for item in batch:
+                    yield item["path"], int(item["size"])
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise fault(error, "list", self.uri(prefix)) from None
+
+    def list_temporary(self) -> Iterator[tuple[str, int]]:
+        """(path, size) of what interrupted writes left in a folder; S3 leaves nothing."""
+        if self._is_missing() or not self.is_local:
+            return
+        for folder, subfolders, names in os.walk(self._root):
+            subfolders.sort()
+            for name in sorted(names):
+                if re.search(r"#\d+$", name) or re.fullmatch(r"_commit_.*\.json\.tmp", name):
+                    path = Path(folder, name)
+                    yield path.relative_to(self._root).as_posix(), path.stat().st_size
+
+    def delete(self, path: str) -> None:
+        """Remove a file; no error where there is none."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        if self._is_missing():
+            return
+        try:
+            if self.is_local:
+                # obstore would escape the # of a temporary name
+                Path(self._root, path).unlink(missing_ok=True)
+            else:
+                obstore.delete(self._store(), path)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise fault(error, "delete", self.uri(path)) from None
+
+    def delta_options(self) -> dict[str, str]:
+        """Options for `deltalake`; credentials are left to its own AWS chain."""
+        if self.is_local:
+            return {}
+        _refuse_unsafe_rename()
+        options = {"aws_conditional_put": "etag", "aws_region": self._region()}
+        endpoint = self._endpoint()
+        if endpoint:
+            options["aws_endpoint"] = endpoint
+            options["aws_virtual_hosted_style_request"] = "false"
+            options["aws_allow_http"] = str(endpoint.startswith("http://")).lower()
+        if self.config.anonymous:
+            options["aws_skip_signature"] = "true"
+        return options
+
+    def arrow_filesystem(self) -> tuple[Any, str]:
+        """A pyarrow filesystem and the folder in it that is our root."""
+        from pyarrow import fs
+
+        if self.is_local:
+            return fs.LocalFileSystem(), self._root
+        endpoint = self._endpoint()
+        options: dict[str, Any] = {"region": self._region(), "anonymous": self.config.anonymous}
+        if endpoint:
+            scheme, _, host = endpoint.partition("://")
+            options |= {"endpoint_override": host, "scheme": scheme}
+        return fs.S3FileSystem(**options), f"{self.bucket}/{self._root}".rstrip("/")
+
+    def _read(self, path: str, take: Any) -> Any:
+        from obstore.exceptions import BaseError, NotFoundError
+
+        if self._is_missing():
+            raise FileNotFoundError(self.uri(path))
+        try:
+            return take(self._store())
+        except (FileNotFoundError, NotFoundError) as error:
+            if _NO_BUCKET.search(str(error)):
+                raise fault(error, "read", self.uri(path)) from None
+            raise FileNotFoundError(self.uri(path)) from None
+        except (BaseError, OSError) as error:
+            raise fault(error, "read", self.uri(path)) from None
+
+    def _is_missing(self) -> bool:
+        return self.is_local and not Path(self._root).is_dir()
+
+    def _store(self) -> Any:
+        if self._opened is None:
+            from obstore.store import LocalStore, S3Store
+
+            if self.is_local:
+                self._opened = LocalStore(self._root)
+            else:
+                self._opened = S3Store(self.bucket, prefix=self._root or None, **self._s3_options())
+        return self._opened
+
+    def _s3_options(self) -> dict[str, Any]:
+        _refuse_unsafe_rename()
+        endpoint = self._endpoint()
+        options: dict[str, Any] = {"region": self._region()}
+        if endpoint:
+            options["endpoint"] = endpoint
+            options["virtual_hosted_style_request"] = False
+            options["client_options"] = {"allow_http": endpoint.startswith("http://")}
+        if self.config.anonymous:
+            options["skip_signature"] = True
+        else:
+            options["credential_provider"] = _credentials(self.root)
+        return options
+
+    def _endpoint(self) -> str | None:
+        named = self.config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3")
+        found = named or os.environ.get("AWS_ENDPOINT_URL")
+        return found.rstrip("/") if found else None
+
+    def _region(self) -> str:
+        names = (os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
+        return self.config.region or names[0] or names[1] or "us-east-1"
+
+
+def open_storage(uri: str | os.PathLike[str], config: StoreConfig | None = None) -> Storage:
+    """The storage at a root: `s3://bucket/prefix`, `file:///folder`, or a path.
+
+    Nothing is read or made. Raises StoreError for any other kind of URI.
+    """
+    return Storage(os.fspath(uri), config or StoreConfig())
+
+
+def _parse_root(root: str) -> tuple[str, str]:
+    """(bucket or "", prefix or absolute path)."""
+    if "://" not in root:
+        if not root:
+            raise StoreError("the dataset's place is empty: name a folder or s3://bucket/prefix")
+        return "", str(Path(root).expanduser().resolve())
+    parts = urlsplit(root)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise StoreError(
+            "the dataset's URI holds more than a bucket and a prefix: write s3://bucket/prefix, "
+            "and give credentials through the AWS environment or profile"
+        )
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+        return "", str(Path(unquote(parts.path)).resolve())
+    if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
+        return parts.netloc, parts.path.strip("/")
+    raise StoreError(f"{root[:80]!r} is no place for a dataset: write a folder or s3://bucket/prefix")
+
+
+def _credentials(root: str) -> Any:
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    try:
+        return Boto3CredentialProvider()
+    except ValueError:
+        raise StoreError(
+            f"no AWS credentials for {root}: set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or read without any by store.anonymous"
+        ) from None
+
+
+def _refuse_unsafe_rename() -> None:
+    if os.environ.get("AWS_S3_ALLOW_UNSAFE_RENAME", "").lower() in ("1", "true", "yes", "on"):
+        raise StoreError(
+            "AWS_S3_ALLOW_UNSAFE_RENAME lets two runs overwrite each other's commits: unset it"
+        )
