@@ -284,7 +284,7 @@ def verify(
     where = _root(root, dataset)
     report = verify_dataset(where, store, repair=repair, deep=not shallow)
     if source is not None:
-        report = report.extended(recount(where, source, store))
+        recount(where, source, report, store)
     _emit(as_json, report.to_dict(), lambda: print_verification(report))
     if not report.ok:
         raise typer.Exit(Exit.INCOMPLETE)

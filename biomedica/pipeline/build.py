@@ -78,25 +78,25 @@ class _Build:
 
     def _work(self, plan: Plan, dataset: Dataset | None) -> None:
         tables = {embeddings_table(info.slug): table_metadata(info) for info in self.infos}
-        writer = DatasetWriter.begin(self.config.dataset, self.config.store, tables)
-        try:
+        with (
+            ray_session(self.config.runtime, debug=self.debug) as cluster,
+            DatasetWriter.begin(self.config.dataset, self.config.store, tables) as writer,
+        ):
             opened = Dataset.open(self.config.dataset, self.config.store)
             self.report.version = opened.version
             if dataset is not None and opened.version != dataset.version:
                 plan = self._plan(opened)  # another run committed in between
-            progress = Progress(plan.requested - plan.skipped, "articles", quiet=self.quiet)
-            if plan.chunks_skipped:
-                progress.note(f"{plan.chunks_skipped:,} of {plan.chunks:,} shards done before")
-            note = {"command": "build", "build_digest": self.digest}
-            committer = Committer(
-                writer, self.report, progress, self.config.runtime.commit_seconds, note
-            )
-            with ray_session(self.config.runtime, debug=self.debug) as cluster:
-                graph = Graph(self.config, cluster, self.infos)
-                self._build(graph, plan.shards, committer)
-                self._embed(graph, committer)
-        finally:
-            writer.close()
+            graph = Graph(self.config, cluster, self.infos)
+            committer = self._committer(writer, plan)
+            self._build(graph, plan.shards, committer)
+            self._embed(graph, committer)
+
+    def _committer(self, writer: DatasetWriter, plan: Plan) -> Committer:
+        progress = Progress(plan.requested - plan.skipped, "articles", quiet=self.quiet)
+        if plan.chunks_skipped:
+            progress.note(f"{plan.chunks_skipped:,} of {plan.chunks:,} shards done before")
+        note = {"command": "build", "build_digest": self.digest}
+        return Committer(writer, self.report, progress, self.config.runtime.commit_seconds, note)
 
     def _build(self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer) -> None:
         """Three passes: all shards; those lost with their worker article by article; once more.

@@ -39,17 +39,16 @@ def run_embed(config: JobConfig, *, quiet: bool = False, debug: bool = False) ->
     report.version = dataset.version
     if any(missing_embeddings(dataset, info) for info in infos):
         tables = {embeddings_table(info.slug): table_metadata(info) for info in infos}
-        writer = DatasetWriter.begin(config.dataset, config.store, tables)
-        try:
+        note = {"command": "embed", "models": [info.slug for info in infos]}
+        with (
+            ray_session(config.runtime, debug=debug) as cluster,
+            DatasetWriter.begin(config.dataset, config.store, tables) as writer,
+        ):
             progress = Progress(0, "pairs", quiet=quiet)
-            note = {"command": "embed", "models": [info.slug for info in infos]}
             committer = Committer(writer, report, progress, config.runtime.commit_seconds, note)
-            with ray_session(config.runtime, debug=debug) as cluster:
-                graph = Graph(config, cluster)
-                for info in infos:
-                    embed_missing(graph, Dataset.open(config.dataset, config.store), info, committer)
-        finally:
-            writer.close()
+            for info in infos:
+                opened = Dataset.open(config.dataset, config.store)
+                embed_missing(Graph(config, cluster), opened, info, committer)
     report.seconds = time.monotonic() - start
     return report
 

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import psutil
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "duration"]
 
 LOG_SECONDS = 30.0
 TERMINAL_SECONDS = 0.2
@@ -62,7 +62,7 @@ class Progress:
             f"{rejects:,} rejects",
             *([f"{deferred:,} deferred"] if deferred else []),
             f"{rate:.1f} {self.unit}/s",
-            f"{_duration(left)} left" if done < self.total else f"in {_duration(seconds)}",
+            f"{duration(left)} left" if done < self.total else f"in {duration(seconds)}",
             f"memory {memory.percent:.0f} %",
         ]
         return " · ".join(parts)
@@ -73,7 +73,7 @@ class Progress:
             self._width = 0
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`75.2` → `1:15`, `infinity` → `?`."""
     if seconds == float("inf"):
         return "?"

@@ -14,7 +14,7 @@ from biomedica.errors import Deferred, Rejected
 from biomedica.ids import parse_article_id
 from biomedica.pipeline.prefetch import read_ahead
 from biomedica.sources import Source, open_source
-from biomedica.store import Dataset, Finding
+from biomedica.store import Dataset, Report
 
 __all__ = ["count_graphics", "recount"]
 
@@ -22,19 +22,19 @@ READERS = 16
 COLUMNS = ["article_id", "pmcid", "graphic_count", "input_digest", "source_md5"]
 
 
-def recount(root: str, source_uri: str, store: StoreConfig | None = None) -> list[Finding]:
+def recount(root: str, source_uri: str, report: Report, store: StoreConfig | None = None) -> None:
     """Read the XML of every live article again and compare its graphics with `graphic_count`.
 
-    Codes: `source_changed` (the metadata or the XML is another one by now: build again),
-    `source_unreadable`, `graphics_recounted`. Raises StoreError, SourceError.
+    Adds findings to `report`: `source_changed` (the metadata or the XML is another one by now: build
+    again), `source_unreadable`, `graphics_recounted`. Raises StoreError, SourceError.
     """
     dataset, source = Dataset.open(root, store), open_source(source_uri, store)
-    findings: list[Finding] = []
     with ThreadPoolExecutor(READERS) as pool:
         rows = (row for batch in dataset.batches("articles", columns=COLUMNS) for row in batch.to_pylist())
         for row, found in read_ahead(lambda row: _read(source, row), rows, pool, READERS):
-            findings += [Finding(code, "articles", row["article_id"], text) for code, text in found]
-    return findings
+            report.counts["articles recounted in the source"] += 1
+            for code, text in found:
+                report.add(code, "articles", row["article_id"], text)
 
 
 def _read(source: Source, row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,0 +1,273 @@
+"""The whole build next to its kernels alone, and its memory as the corpus grows.
+
+    python benchmarks/build.py [--json] [--full]
+
+Kernels: read, parse, decode, encode and write of the same articles, in plain processes without Ray,
+planning, checks or commits, one process a core, in the same run. `ratio_to_kernels` is the articles/s
+of the job over those of the kernels. Memory is the private memory (USS) of driver and workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ARTICLES = 2_000
+UNIQUE = 500
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    arguments.add_argument("--full", action="store_true", help="four times the articles")
+    arguments.add_argument("--articles", type=int, default=ARTICLES)
+    options = arguments.parse_args()
+    count = options.articles * (4 if options.full else 1)
+    with tempfile.TemporaryDirectory(prefix="biomedica-bench-") as folder:
+        values = measure(Path(folder), count)
+    show(values)
+    if options.json:
+        print(json.dumps(values))
+
+
+def measure(folder: Path, count: int) -> dict[str, Any]:
+    from biomedica.embedding import write_untrained_checkpoint
+
+    model = write_untrained_checkpoint(folder / "models")
+    source = repeated_sample(folder, count)
+    small = sorted(path.stem for path in (source / "metadata").iterdir())[: count // 4]
+    quarter = job(source, folder / "quarter", model, small)
+    whole = job(source, folder / "whole", model, None)
+    bare = kernels(source, folder / "kernels", model)
+    return {
+        "articles": whole["articles"],
+        "images": whole["images"],
+        "job_seconds": whole["seconds"],
+        "job_articles_per_s": whole["articles"] / whole["seconds"],
+        "job_images_per_s": whole["images"] / whole["seconds"],
+        "kernel_seconds": bare["seconds"],
+        "kernel_articles_per_s": bare["articles"] / bare["seconds"],
+        "kernel_images_per_s": bare["images"] / bare["seconds"],
+        "kernel_stage_seconds": bare["stages"],
+        "ratio_to_kernels": (whole["articles"] / whole["seconds"]) / (bare["articles"] / bare["seconds"]),
+        "peak_gib": whole["peak_gib"],
+        "peak_gib_driver": whole["driver_gib"],
+        "peak_gib_quarter": quarter["peak_gib"],
+        "memory_growth": whole["peak_gib"] / quarter["peak_gib"],
+    }
+
+
+def repeated_sample(folder: Path, count: int) -> Path:
+    """The sample, its articles repeated under new PMCIDs until there are `count`; media are links."""
+    from biomedica.sources.sample import write_sample
+
+    once, source = folder / "once", folder / "source"
+    write_sample(once, articles=min(UNIQUE, count))
+    (source / "metadata").mkdir(parents=True)
+    names = sorted(path.stem for path in (once / "metadata").glob("*.json"))
+    for number in range(count):
+        old = names[number % len(names)]
+        version = old.rpartition(".")[2]
+        new = f"PMC{97_000_000 + number}.{version}"
+        (source / new).mkdir()
+        metadata = json.loads((once / "metadata" / f"{old}.json").read_text())
+        metadata["pmcid"] = new.partition(".")[0]
+        for name in ("xml_url", "text_url", "pdf_url"):
+            metadata[name] = (metadata.get(name) or "").replace(old, new) or None
+        metadata["media_urls"] = [url.replace(old, new) for url in metadata.get("media_urls") or []]
+        (source / "metadata" / f"{new}.json").write_text(json.dumps(metadata))
+        for file in (once / old).iterdir():
+            os.link(file, source / new / file.name.replace(old, new))
+    return source
+
+
+def job(source: Path, out: Path, model: Path, ids: list[str] | None) -> dict[str, Any]:
+    """One run of the whole job, as `biomedica build` runs it, in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        found = pool.submit(_job, str(source), str(out), str(model), ids).result()
+    shutil.rmtree(out)
+    return found
+
+
+def _job(source: str, out: str, model: str, ids: list[str] | None) -> dict[str, Any]:
+    from biomedica.config import BuildConfig, load_config
+    from biomedica.pipeline import run_build
+
+    config = load_config(
+        BuildConfig, None, {"source": source, "dataset": out, "ids": ids, "embed.models": [model]}
+    )
+    with watched_memory() as memory:
+        report = run_build(config, quiet=True)
+    if not report.complete:
+        raise RuntimeError(f"the job did not finish: {report.to_dict()}")
+    return {
+        "articles": report.articles + report.articles_rejected,
+        "images": report.pairs,
+        "seconds": report.seconds,
+        "peak_gib": memory["peak"] / 2**30,
+        "driver_gib": memory["driver"] / 2**30,
+    }
+
+
+@contextmanager
+def watched_memory() -> Iterator[dict[str, float]]:
+    """The highest private memory of this process and of the Ray workers below it, in bytes."""
+    peaks = {"peak": 0.0, "driver": 0.0}
+    ended = threading.Event()
+
+    def watch() -> None:
+        driver = psutil.Process()
+        while not ended.wait(0.2):
+            own = driver.memory_full_info().uss
+            workers = 0
+            for child in driver.children(recursive=True):
+                try:
+                    if "MapWorker" in " ".join(child.cmdline()):
+                        workers += child.memory_full_info().uss
+                except psutil.Error:
+                    continue
+            peaks["driver"] = max(peaks["driver"], own)
+            peaks["peak"] = max(peaks["peak"], own + workers)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peaks
+    finally:
+        ended.set()
+        thread.join()
+
+
+def kernels(source: Path, out: Path, model: Path) -> dict[str, Any]:
+    """The same articles through the bare functions, one plain process a core."""
+    names = sorted(path.stem for path in (source / "metadata").iterdir())
+    cores = len(os.sched_getaffinity(0))
+    # as the job's: neighbouring articles together, spread evenly
+    parts = [names[start : start + 50] for start in range(0, len(names), 50)]
+    context = multiprocessing.get_context("spawn")
+    start_barrier = context.Manager().Barrier(cores + 1)
+    shares = [parts[core::cores] for core in range(cores)]
+    with ProcessPoolExecutor(cores, mp_context=context) as pool:
+        running = [
+            pool.submit(_kernels, str(source), str(out), str(model), share, start_barrier)
+            for share in shares
+        ]
+        start_barrier.wait()  # imports and the model's loading are not kernels
+        start = time.monotonic()
+        found = [process.result() for process in running]
+        seconds = time.monotonic() - start
+    stages: dict[str, float] = {}
+    for values in found:
+        for name, spent in values["stages"].items():
+            stages[name] = stages.get(name, 0.0) + spent
+    return {
+        "articles": sum(values["articles"] for values in found),
+        "images": sum(values["images"] for values in found),
+        "seconds": seconds,
+        "stages": stages,
+    }
+
+
+def _kernels(source: str, out: str, model: str, parts: list[list[str]], barrier: Any) -> dict[str, Any]:
+    from collections import Counter
+
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from biomedica.config import ImageConfig
+    from biomedica.embedding import load_encoder
+    from biomedica.errors import Rejected
+    from biomedica.imaging import decode
+    from biomedica.jats import parse_article
+    from biomedica.sources import MediaIndex, resolve_media
+
+    encoder = load_encoder(model, device="cpu", threads=1)
+    limits, specs = ImageConfig(), [encoder.info.pixel_spec]
+    Path(out).mkdir(exist_ok=True)
+    stages: Counter[str] = Counter()
+    articles = images = 0
+    clock = time.perf_counter
+    barrier.wait()
+    for part in parts:
+        rows, pixels = [], []
+        for name in part:
+            articles += 1
+            folder = Path(source, name)
+            start = clock()
+            metadata = json.loads(Path(source, "metadata", f"{name}.json").read_bytes())
+            xml = (folder / f"{name}.xml").read_bytes()
+            read = clock()
+            article = parse_article(xml)
+            stages["read"] += read - start
+            stages["parse"] += clock() - read
+            if metadata["license_code"] == "TDM":
+                continue
+            index = MediaIndex([url.rpartition("/")[2].partition("?")[0] for url in metadata["media_urls"]])
+            for figure in article.figures:
+                for graphic in figure.graphics:
+                    try:
+                        media = resolve_media(graphic.href, index)
+                    except Rejected:
+                        continue
+                    start = clock()
+                    data = (folder / media).read_bytes()
+                    read = clock()
+                    image = decode(data, limits, specs)
+                    stages["read"] += read - start
+                    stages["image"] += clock() - read
+                    images += 1
+                    pixels.append(image.pixels[0])
+                    rows.append(
+                        {"caption": figure.caption, "mentions": [m.paragraph for m in figure.mentions],
+                         "sha256": image.sha256, "phash": image.phash, "image": image.data}
+                    )  # fmt: skip
+        start = clock()
+        for first in range(0, len(pixels), encoder.batch_size):
+            encoder.encode_pixels(np.stack(pixels[first : first + encoder.batch_size]))
+        encoded = clock()
+        pq.write_table(
+            pa.Table.from_pylist(rows),
+            Path(out, f"{part[0]}.parquet"),
+            compression={"caption": "zstd", "mentions.list.element": "zstd", "image": "none"},
+            use_dictionary=False,
+        )
+        stages["encode"] += encoded - start
+        stages["write"] += clock() - encoded
+    return {"articles": articles, "images": images, "stages": dict(stages)}
+
+
+def show(values: dict[str, Any]) -> None:
+    """The table a person reads."""
+    print(f"{values['articles']:,} articles, {values['images']:,} images")
+    print(f"{'':10}{'seconds':>10}{'articles/s':>12}{'images/s':>10}")
+    for name in ("job", "kernel"):
+        print(
+            f"{name:10}{values[f'{name}_seconds']:>10.1f}{values[f'{name}_articles_per_s']:>12.1f}"
+            f"{values[f'{name}_images_per_s']:>10.1f}"
+        )
+    stages = ", ".join(f"{name} {spent:.1f}" for name, spent in values["kernel_stage_seconds"].items())
+    print(f"kernel seconds of all cores: {stages}")
+    print(f"ratio to kernels: {values['ratio_to_kernels']:.3f}")
+    print(
+        f"peak memory of driver and workers: {values['peak_gib']:.2f} GiB, with a quarter of the articles "
+        f"{values['peak_gib_quarter']:.2f} GiB; the driver alone {values['peak_gib_driver']:.2f} GiB"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Kill anything anywhere, run again: the rows of an undisturbed run, none twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from biomedica.store import Dataset, verify
+from tests.faults.conftest import Driver, kill, workers_of
+from tests.integration.conftest import assert_same, data_files, rows
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
+
+RUNS = 20
+
+
+@pytest.fixture(scope="module")
+def articles(sample: Path) -> list[str]:
+    return sorted(path.stem for path in (sample / "metadata").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    sample: Path, checkpoint: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, float]:
+    """The dataset of a run that nothing disturbs, and its seconds."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    start = time.monotonic()
+    Driver(folder).finish(sample, folder / "out", embed__models=[checkpoint])
+    return folder / "out", time.monotonic() - start
+
+
+def settled(out: Path) -> None:
+    """Every promise holds and, once repaired, nothing is left behind by the dead."""
+    report = verify(str(out), repair=True)
+    assert report.ok, report.findings
+    assert not verify(str(out)).findings
+
+
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_a_killed_driver(
+    seed: int,
+    sample: Path,
+    checkpoint: str,
+    articles: list[str],
+    undisturbed: tuple[Path, float],
+    driver: Driver,
+    tmp_path: Path,
+) -> None:
+    """Killed once or twice at random moments; the rerun asks for the same, a larger or a shuffled list."""
+    chance = random.Random(seed)
+    expected, seconds = undisturbed
+    out = tmp_path / "out"
+    kind = ("same", "larger", "shuffled")[seed % 3]
+    first = articles[: len(articles) // 2] if kind == "larger" else articles
+    for _ in range(chance.randint(1, 2)):
+        process = driver.start(sample, out, first, embed__models=[checkpoint])
+        kill(process, chance.uniform(0.3, 1.0) * seconds)
+    ids = chance.sample(articles, len(articles)) if kind == "shuffled" else articles
+    driver.finish(sample, out, ids, embed__models=[checkpoint])
+    assert_same(out, expected)
+    assert len(rows(out, Dataset.open(str(out)).tables[-1])) == Dataset.open(str(out)).count("pairs")
+    if kind != "larger":  # another cut of the list gives other files with the same rows
+        assert data_files(out) == data_files(expected)
+    settled(out)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_workers(
+    seed: int,
+    sample: Path,
+    checkpoint: str,
+    undisturbed: tuple[Path, float],
+    driver: Driver,
+    tmp_path: Path,
+) -> None:
+    """A run whose actors are killed at random ends well on its own."""
+    chance = random.Random(seed)
+    out = tmp_path / "out"
+    process = driver.start(sample, out, embed__models=[checkpoint])
+    killed = 0
+    while process.poll() is None and killed < 3:
+        time.sleep(chance.uniform(0.5, 1.5))
+        try:
+            workers = workers_of(process)
+        except psutil.Error:
+            break
+        if workers:
+            chance.choice(workers).kill()
+            killed += 1
+    _, errors = process.communicate(timeout=240)
+    assert killed
+    assert process.returncode == 0, errors.decode()[-2000:]
+    assert_same(out, undisturbed[0])
+    settled(out)
+
+
+def test_a_stop_between_each_pair_of_table_commits(
+    sample: Path, checkpoint: str, articles: list[str], driver: Driver, tmp_path: Path
+) -> None:
+    """The run dies after its first commit of a table, its second, its third…, until none is left."""
+    few = articles[:6]
+    driver.finish(sample, tmp_path / "expected", few, embed__models=[checkpoint])
+    deaths = 0
+    for commits in range(1, 40):
+        out = tmp_path / f"out-{commits}"
+        process = driver.start(sample, out, few, embed__models=[checkpoint], die_after=commits)
+        process.communicate(timeout=240)
+        if process.returncode == 0:
+            break
+        deaths += 1
+        driver.finish(sample, out, few, embed__models=[checkpoint])
+        assert_same(out, tmp_path / "expected")
+        assert data_files(out) == data_files(tmp_path / "expected")
+        settled(out)
+    else:
+        pytest.fail("the run never ended")
+    assert deaths >= 10  # five tables taken over, then two shards of three or four tables each

@@ -1,0 +1,107 @@
+"""A real Ray for the session, the sample corpus, and helpers to build and to compare datasets."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from biomedica.config import BuildConfig, load_config
+from biomedica.pipeline import RunReport, run_build
+from biomedica.store import Dataset
+
+ARTICLES = 30
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Two logical CPUs and one logical GPU, so that both topologies run anywhere."""
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    os.environ.pop("RAY_ADDRESS", None)
+    import ray
+
+    ray.init(
+        num_cpus=2,
+        num_gpus=1,
+        include_dashboard=False,
+        object_store_memory=500_000_000,
+        logging_level="ERROR",
+        log_to_driver=False,
+    )
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in sample corpus with its truth.json and an untrained checkpoint in models/."""
+    from biomedica.embedding import write_untrained_checkpoint
+    from biomedica.sources.sample import write_sample
+
+    root = tmp_path_factory.mktemp("sample") / "sample"
+    write_sample(root, articles=ARTICLES)
+    write_untrained_checkpoint(root / "models")
+    return root
+
+
+@pytest.fixture(scope="session")
+def checkpoint(sample: Path) -> str:
+    (path,) = (sample / "models").iterdir()
+    return str(path)
+
+
+def build(source: Path, out: Path, ids: Sequence[str] | None = None, **options: Any) -> RunReport:
+    """`run_build` with settings by their names, dots written as two underscores."""
+    overrides = {name.replace("__", "."): value for name, value in options.items()}
+    values = {
+        "source": str(source),
+        "dataset": str(out),
+        "ids": list(ids) if ids is not None else None,
+        "runtime.gpus": 0,
+        "runtime.articles_per_shard": 7,
+        **overrides,
+    }
+    return run_build(load_config(BuildConfig, None, values), quiet=True)
+
+
+KEYS = {
+    "articles": ["article_id"],
+    "pairs": ["pair_id"],
+    "rejects": ["article_id", "stage", "graphic_index", "item", "build_digest"],
+}
+ROUTE = ("shard",)
+"""columns that may differ between two routes to the same dataset"""
+
+
+def rows(root: Path, table: str, *, drop: Sequence[str] = ROUTE) -> list[dict[str, Any]]:
+    """The live rows of a table sorted by key, without what depends on the route."""
+    found: list[dict[str, Any]] = []
+    for batch in Dataset.open(str(root)).batches(table):
+        found += batch.to_pylist()
+    key = KEYS.get(table, ["pair_id"])
+    found.sort(key=lambda row: [(row[name] is None, row[name] or 0) for name in key])
+    return [{name: value for name, value in row.items() if name not in drop} for row in found]
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """The same rows in every core table, none twice."""
+    for table, key in KEYS.items():
+        first, second = rows(one, table), rows(other, table)
+        keys = [tuple(row[name] for name in key) for row in first]
+        assert len(keys) == len(set(keys))
+        assert keys == [tuple(row[name] for name in key) for row in second]
+        assert first == second
+
+
+def data_files(root: Path) -> dict[str, bytes]:
+    """The Parquet files of a dataset's newest version."""
+    dataset = Dataset.open(str(root))
+    return {
+        f"{table}/{path}": (root / table / path).read_bytes()
+        for table in dataset.tables
+        for path, _, _ in dataset.files(table)
+    }

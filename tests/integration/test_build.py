@@ -1,0 +1,180 @@
+"""The whole job on a real local Ray: counts, resume, routes, topologies, embeddings."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biomedica.config import JobConfig, load_config
+from biomedica.pipeline import recount, run_embed
+from biomedica.store import Dataset, verify
+from tests.integration.conftest import assert_same, build, data_files, rows
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+
+@pytest.fixture(scope="module")
+def built(sample: Path, checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample built in one go, with embeddings."""
+    out = tmp_path_factory.mktemp("built") / "dataset"
+    report = build(sample, out, embed__models=[checkpoint])
+    assert report.complete
+    return out
+
+
+def articles_of(sample: Path) -> list[str]:
+    return sorted(path.stem for path in (sample / "metadata").glob("*.json"))
+
+
+def verified(root: Path) -> None:
+    report = verify(str(root))
+    assert report.ok, report.findings
+    assert not report.findings
+
+
+def test_every_article_is_accounted_for(sample: Path, built: Path) -> None:
+    dataset = Dataset.open(str(built))
+    rejected = [row for row in rows(built, "rejects") if row["stage"] in ("source", "parse")]
+    assert dataset.count("articles") + len(rejected) == len(articles_of(sample))
+    for article in rows(built, "articles"):
+        assert article["graphic_count"] == article["pair_count"] + article["graphic_reject_count"]
+    report = verify(str(built))
+    recount(str(built), str(sample), report)
+    assert report.ok, report.findings
+    assert report.counts["articles recounted in the source"] == dataset.count("articles")
+
+
+def test_building_again_reads_and_commits_nothing(sample: Path, built: Path, checkpoint: str) -> None:
+    before = Dataset.open(str(built)).version
+    logs = sorted((built / "articles" / "_delta_log").iterdir())
+    report = build(sample, built, embed__models=[checkpoint])
+    assert report.articles_skipped == report.articles_requested == len(articles_of(sample))
+    assert (report.media_read, report.pairs, report.rejects, report.articles) == (0, 0, 0, 0)
+    assert report.shards == report.shards_skipped
+    assert report.version == before
+    assert sorted((built / "articles" / "_delta_log").iterdir()) == logs
+
+
+def test_same_in_same_out(sample: Path, built: Path, checkpoint: str, tmp_path: Path) -> None:
+    build(sample, tmp_path / "again", embed__models=[checkpoint])
+    assert data_files(tmp_path / "again") == data_files(built)
+
+
+def test_a_larger_list_does_only_what_is_new(
+    sample: Path, built: Path, checkpoint: str, tmp_path: Path
+) -> None:
+    """The files of what is done are removed from the source: nothing of them can be read."""
+    source, out = tmp_path / "source", tmp_path / "out"
+    shutil.copytree(sample, source)
+    ids = articles_of(sample)
+    first, later = ids[::2], ids[1::2]
+    small = build(source, out, first, embed__models=[checkpoint])
+    for article in first:
+        shutil.rmtree(source / article)
+    whole = build(source, out, ids, embed__models=[checkpoint])
+    assert (whole.articles_requested, whole.articles_skipped) == (len(ids), len(first))
+    assert whole.articles + whole.articles_rejected == len(later)
+    assert small.pairs + whole.pairs == Dataset.open(str(built)).count("pairs")
+    assert_same(out, built)
+    shuffled = random.Random(1).sample(ids, len(ids))
+    again = build(source, out, shuffled, runtime__articles_per_shard=3)
+    assert (again.articles_skipped, again.media_read) == (len(ids), 0)
+    verified(out)
+
+
+def test_a_changed_article_and_a_changed_setting_redo_just_that(sample: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    shutil.copytree(sample, source)
+    build(source, out)
+    changed = rows(out, "articles")[3]["article_id"]
+    path = source / "metadata" / f"{changed}.json"
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps({**metadata, "citation": "A corrected citation."}))
+    report = build(source, out)
+    assert (report.articles, report.articles_skipped) == (1, report.articles_requested - 1)
+    (row,) = [row for row in rows(out, "articles") if row["article_id"] == changed]
+    assert row["citation"] == "A corrected citation."
+    verified(out)
+    # a setting of a stage: everything again; back to the first: again, and the same rows
+    build(source, out, image__max_pixels=150_000)
+    assert {row["reason"] for row in rows(out, "rejects")} >= {"too_many_pixels"}
+    verified(out)
+    build(source, out)
+    verified(out)
+    build(source, tmp_path / "fresh")
+    assert_same(out, tmp_path / "fresh")
+
+
+def test_both_topologies_give_the_same_rows(
+    sample: Path, built: Path, checkpoint: str, tmp_path: Path
+) -> None:
+    report = build(sample, tmp_path / "gpu", embed__models=[checkpoint], runtime__gpus=1)
+    assert report.complete
+    assert_same(tmp_path / "gpu", built)
+    assert_embeddings_agree(tmp_path / "gpu", built)
+    verified(tmp_path / "gpu")
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_embed_adds_a_model_to_what_exists(
+    sample: Path, built: Path, checkpoint: str, tmp_path: Path, gpus: int
+) -> None:
+    out = tmp_path / "out"
+    build(sample, out)
+    assert not [table for table in Dataset.open(str(out)).tables if table.startswith("embeddings/")]
+    config = load_config(
+        JobConfig, None, {"dataset": str(out), "embed.models": [checkpoint], "runtime.gpus": gpus}
+    )
+    report = run_embed(config, quiet=True)
+    assert report.complete
+    assert sum(report.embeddings.values()) == Dataset.open(str(out)).count("pairs")
+    assert_embeddings_agree(out, built)
+    verified(out)
+    again = run_embed(config, quiet=True)
+    assert (again.pairs, again.version) == (0, report.version)
+
+
+def test_build_with_a_model_embeds_what_was_built_without(
+    sample: Path, built: Path, checkpoint: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    ids = articles_of(sample)
+    build(sample, out, ids[:10])
+    report = build(sample, out, ids, embed__models=[checkpoint])
+    assert report.complete
+    assert_embeddings_agree(out, built)
+    verified(out)
+
+
+def test_two_models_at_once(sample: Path, checkpoint: str, tmp_path: Path) -> None:
+    from biomedica.embedding import write_untrained_checkpoint
+
+    other = write_untrained_checkpoint(tmp_path / "other", seed=5)
+    out = tmp_path / "out"
+    report = build(sample, out, articles_of(sample)[:8], embed__models=[checkpoint, str(other)])
+    assert len(report.embeddings) == len(report.untrained_models) == 2
+    assert set(report.embeddings.values()) == {report.pairs}
+    verified(out)
+
+
+def test_slices_of_a_shard_are_files_of_their_own(sample: Path, built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(sample, out, runtime__shard_bytes=200_000)
+    assert_same(out, built)
+    dataset = Dataset.open(str(out))
+    assert len(dataset.files("pairs")) > len(Dataset.open(str(built)).files("pairs"))
+    verified(out)
+
+
+def assert_embeddings_agree(one: Path, other: Path) -> None:
+    (table,) = [table for table in Dataset.open(str(one)).tables if table.startswith("embeddings/")]
+    first, second = rows(one, table), rows(other, table)
+    assert [row["pair_id"] for row in first] == [row["pair_id"] for row in second]
+    left = np.array([row["embedding"] for row in first])
+    right = np.array([row["embedding"] for row in second])
+    assert (left * right).sum(axis=1).min() >= 0.9999

@@ -1,0 +1,51 @@
+"""Shards and summaries travel as text and come back the same."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biomedica.pipeline.specs import EmbedSpec, Holding, ShardSpec, Summary
+from biomedica.store import DataFile
+
+ids = st.builds(lambda a, b: f"PMC{a}.{b}", st.integers(1, 10**8), st.integers(1, 30))
+digests = st.one_of(st.just(""), st.binary(min_size=16, max_size=16).map(bytes.hex))
+shards = st.binary(min_size=8, max_size=8).map(bytes.hex)
+replaces = st.lists(shards, max_size=2).map(",".join)
+holdings = st.lists(st.builds(Holding, ids, digests, replaces), min_size=1, max_size=5)
+
+
+@given(holdings)
+def test_a_shard_holds_what_it_was_made_of(held: list[Holding]) -> None:
+    spec = ShardSpec.of("digest", held)
+    assert list(spec.holdings()) == held
+    assert len(spec) == len(held)
+    assert [list(one.holdings()) for one in spec.alone("digest")] == [[holding] for holding in held]
+
+
+@given(holdings)
+def test_its_name_follows_from_what_it_holds(held: list[Holding]) -> None:
+    assert ShardSpec.of("a", held) == ShardSpec.of("a", list(held))
+    assert ShardSpec.of("a", held).shard != ShardSpec.of("b", held).shard
+    changed = [*held[:-1], Holding(held[-1].article_id, held[-1].input_digest, "0123456789abcdef")]
+    if changed != held:
+        assert ShardSpec.of("a", changed).shard != ShardSpec.of("a", held).shard
+
+
+def test_a_summary_survives_the_way_through_ray() -> None:
+    summary = Summary(
+        "s",
+        articles=2,
+        deferred=[("PMC1.1", "no answer")],
+        undecodable=[("PMC1.1/a.jpg", "why")],
+        reread=EmbedSpec("s", ("pairs/a.parquet",), ("PMC1.1",)),
+        embeddings={"m": 3},
+        files=[DataFile("pairs", "s-0.parquet", 3, 10, "{}")],
+    )
+    assert Summary.from_json(summary.to_json()) == summary
+
+
+def test_a_summary_accounts_for_every_article() -> None:
+    spec = ShardSpec.of("d", [Holding(f"PMC{n}.1", "") for n in range(1, 5)])
+    assert Summary("s", articles=2, articles_rejected=1, deferred=[("PMC4.1", "")]).accounts_for(spec)
+    assert not Summary("s", articles=2, articles_rejected=1).accounts_for(spec)
