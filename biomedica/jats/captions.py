@@ -19,6 +19,7 @@ __all__ = [
     "caption_of",
     "joined",
     "label_of",
+    "leading_label",
     "of_text",
     "third_party_words",
 ]
@@ -50,8 +51,6 @@ class Caption:
     text: str
     title: str | None
     markup: str
-    label: str | None = None
-    """a label found at the head of the text, and taken off it"""
 
 
 EMPTY = Caption("", None, "")
@@ -66,17 +65,15 @@ def joined(first: Caption, second: Caption) -> Caption:
     """A group's caption before its child's; the title is the child's."""
     if not first.text or not second.text:
         return second if second.text else first
-    return Caption(
-        f"{first.text} {second.text}", second.title, f"{first.markup} {second.markup}", second.label
-    )
+    return Caption(f"{first.text} {second.text}", second.title, f"{first.markup} {second.markup}")
 
 
 def caption_of(
-    tree: Tree, owner: Element, item: str, warnings: list[str], *, has_label: bool = False
+    tree: Tree, owner: Element, item: str, warnings: list[str], *, without_label: bool = False
 ) -> Caption:
     """The caption that is a direct child of `owner`, in the language of its article.
 
-    item: the figure's name for warnings. has_label: a label in the text is left where it is.
+    item: the figure's name for warnings. without_label: `leading_label` is taken off the text.
     """
     caption = _in_language(tree, owner, own_children(owner, "caption"))
     if caption is None:
@@ -88,13 +85,20 @@ def caption_of(
         warnings.append(f"formula_as_image: {item}")
     if _PRIVATE_USE.search(text):
         warnings.append(f"private_use_character: {item}")
-    found = None if has_label else _LEADING_LABEL.match(text)
+    found = _LEADING_LABEL.match(text) if without_label else None
     if found is None:
         return Caption(text, title, markup)
     size = found.end()
     if title is not None:
         title = title[size:].strip() or None if title.startswith(found["label"]) else None
-    return Caption(text[size:], title, _without_head(markup, size), found["label"])
+    return Caption(text[size:], title, _without_head(markup, size))
+
+
+def leading_label(tree: Tree, owner: Element) -> str | None:
+    """A label that stands at the head of the caption's text: "Figure 1." (pandoc writes so)."""
+    caption = _in_language(tree, owner, own_children(owner, "caption"))
+    found = _LEADING_LABEL.match(tree.text(caption))
+    return found["label"] if found is not None else None
 
 
 def _in_language(tree: Tree, owner: Element, captions: list[Element]) -> Element | None:
@@ -148,9 +152,7 @@ def attribution_of(tree: Tree, owner: Element) -> str | None:
     return normalise(" ".join(tree.text(node) for node in nodes)) or None
 
 
-def third_party_words(
-    tree: Tree, owner: Element, caption: str, attribution: str | None
-) -> str | None:
+def third_party_words(tree: Tree, owner: Element, caption: str, attribution: str | None) -> str | None:
     """The words that say that somebody else owns the figure: wording of the caption, a credit line
     or permissions of the figure's own; None when there are none."""
     words = list(dict.fromkeys(found[0] for found in _THIRD_PARTY.finditer(caption)))

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 _MAX_RANGE = 60
-_DASH = "–—‐‑‒−-"
+_DASH = r"–—‐‑‒−\-"
 
 _WORDS = {
     "figure": "figure figures fig figs figura figuras abbildung abb fig. рис рисунок 図 图 image images",
@@ -111,8 +111,9 @@ def label_numbers(label: str | None, kind: str = "figure") -> tuple[Number, ...]
 
     kind: the family of a label that has no word.
     """
-    found = _LABEL.match(label or "")
-    if found is None or label is None:
+    label = (label or "")[:200]
+    found = _LABEL.match(label)
+    if found is None:
         return ()
     word = found["word"]
     child = _CHILD.match(label, found.end("suffix" if found["suffix"] else "number"))

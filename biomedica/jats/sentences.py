@@ -9,12 +9,14 @@ __all__ = ["sentence_around", "sentence_starts"]
 
 _END = re.compile(r"""[.!?]["'”’)\]]{0,3}(?:\[[\d,–-]{1,12}\])?\s+(?=["'“‘(\[]{0,2}[^\W_a-z])""")
 _WORD_BEFORE = re.compile(r"[^\s(\[“‘\"'/–—-]{1,24}\Z")
-_NEVER = frozenset(
-    "fig figs figure eq eqs eqn ref refs al e.g i.e cf vs viz approx ca dr mr mrs ms prof st sp spp"
-    " ssp subsp var cv suppl supp tab sect ch vol pp eds inc ltd co corp dept univ assoc jan feb mar"
-    " apr jun jul aug sept sep oct nov dec abb bzw usw ff ext resp".split()
-)
-_BEFORE_NUMBER = frozenset("no nos nr p pt sec chap art".split())
+_NEVER = frozenset([
+    "fig", "figs", "figure", "eq", "eqs", "eqn", "ref", "refs", "al", "e.g", "i.e", "cf", "vs",
+    "viz", "approx", "ca", "dr", "mr", "mrs", "ms", "prof", "st", "sp", "spp", "ssp", "subsp",
+    "var", "cv", "suppl", "supp", "tab", "sect", "ch", "vol", "pp", "eds", "inc", "ltd", "co",
+    "corp", "dept", "univ", "assoc", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept",
+    "sep", "oct", "nov", "dec", "abb", "bzw", "usw", "ff", "ext", "resp",
+])  # fmt: skip
+_BEFORE_NUMBER = frozenset(["no", "nos", "nr", "p", "pt", "sec", "chap", "art"])
 
 
 def sentence_starts(text: str) -> list[int]:

@@ -17,6 +17,7 @@ from biomedica.jats.xml import MATHML, Element
 
 __all__ = [
     "COMPOUND_NAMES",
+    "LEFT_OUT",
     "Mark",
     "clean",
     "marked_text",
@@ -44,13 +45,14 @@ _WRITTEN = (
 )
 _EMPTY_TAGS = re.compile(r"<(b|i|sup|sub)>(\s*)</\1>")
 
-_LEFT_OUT = frozenset(
+LEFT_OUT = frozenset(
     {"supplementary-material", "media", "fig", "fig-group", "floats-group", "table-wrap", "table"}
     | {"table-wrap-group", "graphic", "inline-graphic", "alt-text", "long-desc", "object-id"}
     | {"permissions", "fn", "fn-group", "annotation", "annotation-xml", "email", "attrib", "array"}
     | {"boxed-text", "ref-list", "index-term", "chem-struct-wrap", "chem-struct-wrapper", "rt", "rp"}
     | {"institution-id", "processing-meta", "kwd-group"}
 )
+"""What is no part of the text around it."""
 _BLOCKS = frozenset(
     {"p", "title", "subtitle", "list", "list-item", "disp-formula", "disp-formula-group", "td", "th"}
     | {"tr", "disp-quote", "sec", "caption", "break", "hr", "def-list", "def-item", "def", "term"}
@@ -60,7 +62,7 @@ _BLOCKS = frozenset(
 _ONE_OF = frozenset({"alternatives", "citation-alternatives", "name-alternatives"})
 _FORMULAS = frozenset({"inline-formula", "disp-formula"})
 _MATH = frozenset({"math", MATHML + "math"})
-COMPOUND_NAMES = _LEFT_OUT | _BLOCKS | _ONE_OF | _FORMULAS | {"tex-math", "math"}
+COMPOUND_NAMES = LEFT_OUT | _BLOCKS | _ONE_OF | _FORMULAS | {"tex-math", "math"}
 """An element that holds none of these inside is the plain concatenation of its text nodes."""
 
 
@@ -135,7 +137,7 @@ class _Walk:
 
     def _visit(self, stack: list[Element | str], element: Element) -> None:
         name = element.tag
-        if name in _LEFT_OUT:
+        if name in LEFT_OUT:
             return
         if name in _ONE_OF:
             branch = self._branch(element)
@@ -203,7 +205,7 @@ class _Walk:
                 return child
             if name in _MATH and math is None:
                 math = child
-            elif name not in _LEFT_OUT and first is None:
+            elif name not in LEFT_OUT and first is None:
                 first = child
         if math is not None or not look_for_text:
             return math
@@ -270,7 +272,7 @@ def markup_of(stream: str) -> str:
 
 
 def marked_text(element: Element) -> tuple[str, list[Mark], list[Mark]]:
-    """The element's plain text, and where its xrefs and its inner blocks lie in it."""
+    """The element's plain text, and where its xrefs and its outermost inner blocks lie in it."""
     elements: list[Element] = []
     stream, _, _ = stream_of(element, marks=elements)
     waiting = iter(elements)
@@ -284,7 +286,10 @@ def marked_text(element: Element) -> tuple[str, list[Mark], list[Mark]]:
             is_open.append((next(waiting), length, piece == _XREF_OPEN))
         elif piece in (_XREF_CLOSE, _BLOCK_CLOSE):
             node, start, is_xref = is_open.pop()
-            (xrefs if is_xref else blocks).append(Mark(node, start, length))
+            if is_xref:
+                xrefs.append(Mark(node, start, length))
+            elif not any(not xref for _, _, xref in is_open):
+                blocks.append(Mark(node, start, length))
         elif piece and not _SIGNS.match(piece):
             text.append(piece)
             length += len(piece)

@@ -142,9 +142,10 @@ class Tree:
             figure = node
         if name == "caption":
             caption = node
-        if scope is above.scope and section is above.section and figure is above.figure:
-            if caption is above.caption and is_prose is above.is_prose:
-                return above
+        if (section, figure, caption, is_prose) == (
+            above.section, above.figure, above.caption, above.is_prose,
+        ):  # fmt: skip
+            return above
         return Place(scope, section, figure, caption, is_prose)
 
     def _title_of(self, node: Element) -> str:

@@ -1,0 +1,159 @@
+"""Authors with their affiliations, and who paid."""
+
+from __future__ import annotations
+
+import re
+
+from biomedica.jats.article import Author, Award
+from biomedica.jats.text import clean
+from biomedica.jats.tree import Tree
+from biomedica.jats.xml import Element
+
+__all__ = ["read_authors", "read_funding"]
+
+_ORCID = re.compile(r"(\d{4}-?\d{4}-?\d{4}-?\d{3}[\dX])\b", re.IGNORECASE)
+_NOT_AUTHORS = re.compile(r"editor|reviewer|translator|illustrator|referee|assistant|guest", re.I)
+_NOT_IN_AFFILIATION = frozenset(
+    {"label", "email", "institution-id", "fax", "phone", "xref", "fn", "target"}
+)
+
+
+def read_authors(tree: Tree, meta: Element) -> tuple[Author, ...]:
+    """The authors in order, a group's members not beside the group; no e-mail addresses."""
+    affiliations = {
+        node.get("id"): text
+        for node in meta.iter("aff")
+        if node.get("id") and (text := _affiliation(node))
+    }
+    authors: list[Author] = []
+    for group in meta.iterchildren("contrib-group"):
+        if _NOT_AUTHORS.search(group.get("content-type") or ""):
+            continue
+        shared = [
+            text for node in group.iterchildren("aff", "aff-alternatives") if (text := _aff(node))
+        ]
+        for contrib in group.iterchildren("contrib"):
+            kind = contrib.get("contrib-type") or "author"
+            name = "" if _NOT_AUTHORS.search(kind) else _name(tree, contrib)
+            if name:
+                own = _affiliations_of(contrib, affiliations)
+                places = tuple(dict.fromkeys(own or shared))
+                authors.append(Author(name, _orcid(contrib), places))
+    return tuple(authors)
+
+
+def _name(tree: Tree, contrib: Element) -> str:
+    for child in contrib:
+        is_choice = child.tag in ("name-alternatives", "collab-alternatives") and len(child)
+        node = child[0] if is_choice else child
+        name = node.tag
+        if name == "name":
+            parts = (node.find("given-names"), node.find("surname"), node.find("suffix"))
+            return " ".join(text for part in parts if (text := tree.text(part)))
+        if name == "string-name":
+            return tree.text(node)
+        if name in ("collab", "on-behalf-of"):
+            return _without(node, frozenset({"contrib-group", "xref", "email", "fn", "institution-id"}))
+        if name == "anonymous":
+            return "Anonymous"
+    return ""
+
+
+def _orcid(contrib: Element) -> str | None:
+    for node in contrib.iterchildren("contrib-id", "uri", "ext-link"):
+        if node.tag != "contrib-id" or (node.get("contrib-id-type") or "orcid").casefold() == "orcid":
+            found = _ORCID.search("".join(node.itertext()))
+            if found is not None and (node.tag == "contrib-id" or "orcid" in "".join(node.itertext())):
+                digits = found[1].replace("-", "").upper()
+                return "-".join(digits[i : i + 4] for i in range(0, 16, 4))
+    return None
+
+
+def _affiliations_of(contrib: Element, by_id: dict[str, str]) -> list[str]:
+    found = [text for node in contrib.iterchildren("aff", "aff-alternatives") if (text := _aff(node))]
+    for xref in contrib.iter("xref"):
+        if xref.get("ref-type", "aff") == "aff":
+            found += (by_id[rid] for rid in (xref.get("rid") or "").split() if rid in by_id)
+    return found
+
+
+def _aff(node: Element) -> str:
+    first = node.find("aff") if node.tag == "aff-alternatives" else node
+    return _affiliation(first) if first is not None else ""
+
+
+def _affiliation(node: Element) -> str:
+    """The text of an affiliation; ", " between elements that have no text between them."""
+    parts: list[str] = []
+    _collect(node, parts)
+    text = clean("".join(parts))
+    text = re.sub(r"(?:\s*,)+\s*", ", ", text)
+    return re.sub(r"\s*[,;]\s*([.;])|\A[\s,;]+|[\s,;]+\Z", r"\1", text).strip()
+
+
+def _collect(node: Element, parts: list[str]) -> None:
+    is_structured = not (node.text or "").strip() and not any((c.tail or "").strip() for c in node)
+    parts.append(node.text or "")
+    for place, child in enumerate(node):
+        if child.tag in _NOT_IN_AFFILIATION or (place == 0 and child.tag == "sup"):
+            pass
+        elif child.tag in ("institution-wrap", "addr-line") and len(child):
+            _collect_flat(child, parts)
+        else:
+            parts.append("".join(child.itertext()))
+        parts.append(", " if is_structured else child.tail or "")
+
+
+def _collect_flat(node: Element, parts: list[str]) -> None:
+    for index, child in enumerate(node):
+        if index == 0:
+            parts.append(node.text or "")
+        if child.tag not in _NOT_IN_AFFILIATION:
+            parts += ("".join(child.itertext()), ", " if not (child.tail or "").strip() else "")
+        parts.append(child.tail or "")
+
+
+def _without(node: Element, names: frozenset[str]) -> str:
+    parts = [node.text or ""]
+    for child in node:
+        if child.tag not in names:
+            parts.append("".join(child.itertext()))
+        parts.append(child.tail or "")
+    return clean("".join(parts))
+
+
+def read_funding(tree: Tree, meta: Element) -> tuple[Award, ...]:
+    """Every funder with every award of one award-group; a funder alone has a null award."""
+    found: dict[Award, None] = {}
+    for funding in meta.iterchildren("funding-group"):
+        for group in funding.iterchildren("award-group"):
+            sources = [_funder(node) for node in group.iter("funding-source")]
+            awards = [tree.text(node) for node in group.iter("award-id")]
+            for source in [s for s in sources if s] or [None]:
+                for award in [a for a in awards if a] or [None]:
+                    if source or award:
+                        found[Award(source, award)] = None
+        for node in funding.iterchildren("funding-source"):
+            if name := _funder(node):
+                found[Award(name, None)] = None
+    number = [tree.text(node) for node in meta.iterchildren("contract-num")]
+    sponsor = [tree.text(node) for node in meta.iterchildren("contract-sponsor")]
+    for index in range(max(len(number), len(sponsor))):
+        one = sponsor[index] if index < len(sponsor) else ""
+        award = number[index] if index < len(number) else ""
+        if one or award:
+            found[Award(one or None, award or None)] = None
+    return tuple(found)
+
+
+def _funder(node: Element) -> str:
+    parts = [node.text or ""]
+    for child in node:
+        if child.tag == "institution-wrap":
+            parts += (
+                "".join(inner.itertext()) for inner in child if inner.tag not in _NOT_IN_AFFILIATION
+            )
+        elif child.tag not in _NOT_IN_AFFILIATION:
+            parts.append("".join(child.itertext()))
+        parts.append(child.tail or "")
+    return clean(" ".join(parts))

@@ -1,0 +1,106 @@
+"""The reference list: one row per citation, also where one `ref` holds several."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from biomedica.jats.article import Reference
+from biomedica.jats.tree import Tree, href_of
+from biomedica.jats.xml import Element
+
+__all__ = ["bare_doi", "read_references"]
+
+_CITATIONS = frozenset({"mixed-citation", "element-citation", "citation", "nlm-citation"})
+_DOI = re.compile(r"10\.\d{4,9}/\S+", re.IGNORECASE)
+_DOI_LINK = re.compile(r"\bdoi\b", re.IGNORECASE)
+_YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
+_PMID = re.compile(r"(?<!\d)([1-9]\d{0,8})(?!\d)")
+_PMCID = re.compile(r"(?:PMC)?([1-9]\d{0,11})(?!\d)", re.IGNORECASE)
+_TITLES = {"article-title": 0, "chapter-title": 1, "part-title": 2, "data-title": 3}
+
+
+def bare_doi(text: str | None) -> str | None:
+    """The DOI in a text, lower case, without a resolver; None when there is none."""
+    found = _DOI.search(text or "")
+    if found is None:
+        return None
+    doi = unquote(found[0]) if "%" in found[0] else found[0]
+    doi = doi.split()[0].rstrip(".,;'\"]}>")
+    while doi.endswith(")") and doi.count(")") > doi.count("("):
+        doi = doi[:-1].rstrip(".,;")
+    return doi.lower()
+
+
+def read_references(tree: Tree) -> tuple[tuple[Reference, ...], int]:
+    """One entry per citation in document order, and the number of `ref` elements."""
+    refs = tree.named["ref"]
+    return tuple(reference for ref in refs for reference in _of_ref(tree, ref)), len(refs)
+
+
+def _of_ref(tree: Tree, ref: Element) -> list[Reference]:
+    name = ref.get("id")
+    citations: list[Element] = []
+    for child in ref:
+        if child.tag in _CITATIONS:
+            citations.append(child)
+        elif child.tag == "citation-alternatives":
+            best = child.find("element-citation")
+            citations += [best] if best is not None else list(child)[:1]
+        elif child.tag == "note":
+            citations += [c for c in child.iter(*_CITATIONS) if not _is_inside(c)] or [child]
+    if not citations:
+        text = tree.text(ref)
+        return [_empty(name, text)] if text else []
+    return [_read(tree, citation, name) for citation in citations]
+
+
+def _is_inside(citation: Element) -> bool:
+    return any(above.tag in _CITATIONS for above in citation.iterancestors())
+
+
+def _empty(name: str | None, text: str) -> Reference:
+    return Reference(name, None, None, None, None, None, None, text)
+
+
+def _read(tree: Tree, citation: Element, name: str | None) -> Reference:
+    ids: dict[str, str] = {}
+    titles: dict[int, Element] = {}
+    source: Element | None = None
+    year: int | None = None
+    linked: str | None = None
+    for node in citation.iter():
+        tag = node.tag
+        if tag == "pub-id":
+            ids.setdefault((node.get("pub-id-type") or "").casefold(), "".join(node.itertext()))
+        elif tag in _TITLES:
+            titles.setdefault(_TITLES[tag], node)
+        elif tag == "source" and source is None:
+            source = node
+        elif tag == "year" and year is None:
+            found = _YEAR.search(node.text or "")
+            year = int(found[1]) if found else None
+        elif tag in ("ext-link", "uri", "object-id") and linked is None:
+            linked = _linked_doi(node)
+    pmid = _PMID.search(ids.get("pmid", ""))
+    pmcid = _PMCID.search(ids.get("pmcid") or ids.get("pmc") or "")
+    is_raw = citation.tag != "element-citation" and (
+        citation.tag != "nlm-citation" or not len(citation)
+    )
+    return Reference(
+        id=name,
+        pmid=pmid[1] if pmid else None,
+        doi=bare_doi(ids.get("doi")) or linked,
+        pmcid=f"PMC{pmcid[1]}" if pmcid else None,
+        title=tree.text(titles[min(titles)]) or None if titles else None,
+        source=tree.text(source) or None,
+        year=year,
+        text=tree.text(citation) or None if is_raw else None,
+    )
+
+
+def _linked_doi(node: Element) -> str | None:
+    href = href_of(node)
+    text = "".join(node.itertext())
+    is_doi = _DOI_LINK.search(f"{href} {text} {node.get('ext-link-type')} {node.get('pub-id-type')}")
+    return (bare_doi(text) or bare_doi(href)) if is_doi or text.strip().startswith("10.") else None
