@@ -2,6 +2,7 @@
 
 from biomedica.store.dataset import Dataset, VersionInfo
 from biomedica.store.done import (
+    VERSION_BITS,
     CurrentShards,
     Done,
     article_keys,
@@ -15,6 +16,7 @@ from biomedica.store.verify import Finding, Report, verify
 from biomedica.store.writer import DatasetWriter
 
 __all__ = [
+    "VERSION_BITS",
     "CurrentShards",
     "DataFile",
     "Dataset",

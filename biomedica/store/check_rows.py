@@ -85,8 +85,10 @@ def check_vectors(table: str, batch: pa.RecordBatch, dimension: int | None, repo
         message = f"{lengths[row]} numbers instead of {wanted}"
         report.add("embedding_dimension", table, ids[int(row)].as_py(), message)
     right = np.flatnonzero(lengths == wanted)
+    if not len(right) or not wanted:
+        return
     values = vectors.take(pa.array(right)).flatten().to_numpy(zero_copy_only=False)
-    norms = np.linalg.norm(values.reshape(len(right), -1).astype(np.float64), axis=1)
+    norms = np.linalg.norm(values.reshape(len(right), wanted).astype(np.float64), axis=1)
     # not <=: a NaN norm is wrong too
     for row in np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE)):
         message = f"its norm is {norms[row]:.4g} instead of 1"

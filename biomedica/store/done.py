@@ -233,8 +233,7 @@ def keys_of_ids(ids: pa.Array | pa.ChunkedArray) -> Keys:
 
     if not len(ids):
         return np.empty(0, np.int64)
-    texts = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    parts = pc.split_pattern(pc.utf8_slice_codeunits(texts, 3), ".", max_splits=1)
+    parts = pc.split_pattern(pc.utf8_slice_codeunits(_one_array(ids), 3), ".", max_splits=1)
     values = pc.cast(parts.flatten(), pa.int64()).to_numpy()
     starts = parts.offsets.to_numpy()
     starts = starts - starts[0]
@@ -244,13 +243,13 @@ def keys_of_ids(ids: pa.Array | pa.ChunkedArray) -> Keys:
     return article_keys(values[starts[:-1]], versions)
 
 
-def _digests_of_hex(texts: pa.ChunkedArray) -> tuple[Digests, Mask]:
+def _digests_of_hex(texts: pa.Array | pa.ChunkedArray) -> tuple[Digests, Mask]:
     """32 hex digits → uint64 (n, 2), "" → zeros; and which rows were one or the other."""
     import pyarrow.compute as pc
 
     if not len(texts):
         return np.empty((0, 2), np.uint64), np.empty(0, np.bool_)
-    texts = texts.combine_chunks()
+    texts = _one_array(texts)
     lengths = pc.fill_null(pc.binary_length(texts), -1).to_numpy(zero_copy_only=False)
     if not (lengths == 32).all():
         zeros = pa.scalar("0" * 32)
@@ -268,7 +267,10 @@ def _digests_of_binary(values: pa.ChunkedArray) -> Digests:
     """binary(16) → uint64 (n, 2); null → zeros."""
     import pyarrow.compute as pc
 
-    array = pc.fill_null(values, bytes(16))
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    array = _one_array(pc.fill_null(values, bytes(16)))
     flat = np.frombuffer(array.buffers()[1], np.uint8, 16 * len(array), 16 * array.offset)
     return flat.reshape(len(array), 16).view(np.uint64)
+
+
+def _one_array(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

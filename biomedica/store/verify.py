@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from biomedica.config import StoreConfig
 from biomedica.errors import StoreError
@@ -73,22 +75,22 @@ def _check(dataset: Dataset, report: Report, *, deep: bool) -> None:
         return  # nothing can add up
     ledger = Ledger(report)
     try:
-        superseded = dataset.superseded()
+        superseded = _Superseded(dataset.superseded(), report)
     except StoreError as error:
         report.add("table_unreadable", "superseded", "superseded", str(error))
         return
-    _check_superseded(dataset, report)
-    hidden = hidden_rows(superseded)
+    hidden = hidden_rows(dataset.superseded())
     for table in tables:
         model = _model(dataset, table)
         columns = columns_to_check(table, deep=deep)
         for name, batch in checked_batches(dataset, table, columns, report, deep=deep):
             sound = check_rows(table, name, batch, report)
+            superseded.take(table, sound)
             if table.startswith("embeddings/"):
                 check_vectors(table, sound, model.get("dimension"), report)
                 _check_build(table, name, sound, model.get("build_digest"), report)
-            live = sound if table == "superseded" else hide(sound, table, hidden)
-            ledger.take(table, live)
+            ledger.take(table, sound if table == "superseded" else hide(sound, table, hidden))
+    superseded.check()
     ledger.check_articles()
     _tell(dataset, "pairs", {"pair_twice": ledger.check_pairs()}, report)
     for table in tables:
@@ -101,29 +103,38 @@ def _model(dataset: Dataset, table: str) -> dict[str, Any]:
     return dataset.model(table.removeprefix("embeddings/")) if "/" in table else {}
 
 
-def _check_build(table: str, name: str, batch: Any, wanted: str | None, report: Report) -> None:
+def _check_build(
+    table: str, name: str, batch: pa.RecordBatch, wanted: str | None, report: Report
+) -> None:
     others = set(batch.column("build_digest").unique().to_pylist()) - {wanted}
     if wanted is not None and others:
         message = f"holds rows of another build than the table's {wanted}"
         report.add("build_digest", table, name, message)
 
 
-def _check_superseded(dataset: Dataset, report: Report) -> None:
+class _Superseded:
     """Each superseded build is named once, and its rows are there to be hidden."""
-    superseded = dataset.superseded()
-    rows = set(zip(superseded["article_id"].to_pylist(), superseded["shard"].to_pylist(), strict=True))
-    if len(rows) < superseded.num_rows:
-        report.add("superseded_twice", "superseded", "superseded", "names a build more than once")
-    if not rows:
-        return
-    for table in ("articles", "rejects"):
-        data = dataset.arrow(table)
-        for batch in data.to_batches(columns=["article_id", "shard"]):
-            columns = (batch.column(name).to_pylist() for name in ("article_id", "shard"))
-            rows.difference_update(zip(*columns, strict=True))
-    for article, shard in sorted(rows):
-        message = f"names shard {shard}, which has no row of {article}"
-        report.add("superseded_unknown", "superseded", article, message)
+
+    def __init__(self, superseded: pa.Table, report: Report) -> None:
+        self._report = report
+        self._unseen = set(_builds(superseded))
+        if len(self._unseen) < superseded.num_rows:
+            report.add("superseded_twice", "superseded", "superseded", "names a build more than once")
+
+    def take(self, table: str, rows: pa.RecordBatch) -> None:
+        """Rows of articles and rejects, dead ones too."""
+        if self._unseen and table in ("articles", "rejects"):
+            self._unseen.difference_update(_builds(rows))
+
+    def check(self) -> None:
+        for article, shard in sorted(self._unseen):
+            message = f"names shard {shard}, which has no row of {article}"
+            self._report.add("superseded_unknown", "superseded", article, message)
+
+
+def _builds(rows: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
+    columns = (rows.column(name).to_pylist() for name in ("article_id", "shard"))
+    return zip(*columns, strict=True)
 
 
 def _tell(
@@ -138,8 +149,11 @@ def _tell(
         if code.startswith("embed_reject"):
             where, column = "rejects", "item"
         seen: set[str] = set()
-        for batch in dataset.batches(where, columns=[column, "shard"]):
-            mine = np.isin(row_hashes(batch.column(column), batch.column("shard")), hashes)
-            seen |= {batch.column(column)[int(row)].as_py() for row in np.flatnonzero(mine)}
+        try:
+            for batch in dataset.batches(where, columns=[column, "shard"]):
+                mine = np.isin(row_hashes(batch.column(column), batch.column("shard")), hashes)
+                seen |= {batch.column(column)[int(row)].as_py() for row in np.flatnonzero(mine)}
+        except StoreError:  # a broken file, which is a finding already, keeps some names
+            seen.add(f"{len(hashes)} rows")
         for item in sorted(seen):
             report.add(code, table, item, _MESSAGES[code])
