@@ -197,7 +197,7 @@ def _refusal(checkpoint: Checkpoint, error: Exception) -> str:
             f"{checkpoint.weights} holds more than weights (it would run code on loading) and was "
             "refused: save its state_dict as .safetensors."
         )
-    if "state_dict" in text or "size mismatch" in text:
+    if isinstance(error, AssertionError) or "state_dict" in text or "size mismatch" in text:
         missing, unexpected, other = (
             text.count(w) for w in ("Missing key", "Unexpected key", "size mismatch")
         )
@@ -216,7 +216,7 @@ def _refusal(checkpoint: Checkpoint, error: Exception) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".")
+    return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".!")
 
 
 @contextlib.contextmanager

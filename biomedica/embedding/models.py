@@ -40,6 +40,8 @@ _PREFERRED = (
 )
 """The order in which open_clip 3.3 looks for weights in a folder."""
 
+_HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+
 _CROPS: dict[str, Literal["center", "squash", "pad"]] = {
     "shortest": "center",
     "squash": "squash",
@@ -291,7 +293,7 @@ def _with_tag(model: str) -> Checkpoint:
             f"or {name}=PATH with a local checkpoint."
         )
     try:
-        path = Path(open_clip.download_pretrained(pretrained))
+        path = _download_tag(pretrained)
     # whatever the hub's client raises (many types, changing with its version) means the same here
     except Exception as error:  # noqa: BLE001
         raise ModelError(_unreachable(model, f"{name}=PATH", error)) from None
@@ -300,31 +302,50 @@ def _with_tag(model: str) -> Checkpoint:
     return Checkpoint(model, label, name, name, path, config, pretrained, force_quick_gelu=quick)
 
 
-def _on_hub(model: str) -> Checkpoint:
-    from huggingface_hub import hf_hub_download
+def _download_tag(pretrained: Mapping[str, Any]) -> Path:
+    import open_clip
 
+    repository, _, name = str(pretrained.get("hf_hub") or "").rpartition("/")
+    if not repository:
+        return Path(open_clip.download_pretrained(pretrained))
+    names = (f"{name.rpartition('.')[0]}.safetensors", name) if name else _HUB_WEIGHTS
+    return _fetch(repository, names, local=True) or _need(_fetch(repository, names), repository)
+
+
+def _on_hub(model: str) -> Checkpoint:
     repository = model.removeprefix(_HUB)
     try:
-        folder = Path(hf_hub_download(repository, CONFIG_NAME)).parent
-        _download_weights(repository)
+        config = _fetch(repository, (CONFIG_NAME,), local=True)
+        weights = _fetch(repository, _HUB_WEIGHTS, local=True)
+        if config is None or weights is None or config.parent != weights.parent:
+            config = _need(_fetch(repository, (CONFIG_NAME,)), repository)
+            _need(_fetch(repository, _HUB_WEIGHTS), repository)
     # whatever the hub's client raises (many types, changing with its version) means the same here
     except Exception as error:  # noqa: BLE001
         raise ModelError(_unreachable(model, "a folder or NAME=PATH", error)) from None
-    return _in_folder(model, folder, name=repository.replace("/", "-"))
+    return _in_folder(model, config.parent, name=repository.replace("/", "-"))
 
 
-def _download_weights(repository: str) -> None:
-    """The repository's weights, the safe format first; they land beside its configuration."""
+def _fetch(repository: str, names: Sequence[str], *, local: bool = False) -> Path | None:
+    """The first of these files that the repository has; local: that its cache here has."""
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
-    for name in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
+    for name in names:
         try:
-            hf_hub_download(repository, name)
-        except EntryNotFoundError:
+            return Path(hf_hub_download(repository, name, local_files_only=local))
+        except RemoteEntryNotFoundError:
             continue
-        return
-    raise FileNotFoundError("the repository holds no open_clip weights")
+        except LocalEntryNotFoundError:
+            if not local:  # the network, not the file
+                raise
+    return None
+
+
+def _need(path: Path | None, repository: str) -> Path:
+    if path is None:
+        raise FileNotFoundError(f"{repository} holds no open_clip configuration and weights")
+    return path
 
 
 def _unreachable(model: str, instead: str, error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from biomedica.schema import PixelSpec
 __all__ = ["DecodedImage", "decode", "model_pixels"]
 
 _HASH_SIDE = 128
+_SMALL_PIXELS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,8 @@ def decode(data: bytes, limits: ImageConfig, specs: Sequence[PixelSpec] = ()) ->
        of 1, 2, 4, 8 that leaves the short side 448 pixels or more (halves cut off);
     2. 8 bits, L for grey images and else RGB, alpha composited on white (`pixels.eight_bit`);
     3. means over k x k pixels, k = max(1, short side // 336), then turned upright (EXIF);
-    4. means over m x m pixels, m = max(1, short side // 128).
+    4. means over m x m pixels, m = max(1, short side // 128, isqrt(pixels // 2**18)); the last for
+       very long images alone.
     phash is imagehash.phash of that image's L (Pillow, ITU-R 601-2): Lanczos to 32 x 32, DCT, the
     64 lowest frequencies against their median; lower-case hex.
 
@@ -99,6 +102,12 @@ def model_pixels(
         raise Deferred(f"no memory for {container.width} x {container.height} pixels") from None
 
 
+def _small(base: Image.Image) -> Image.Image:
+    pixels = base.width * base.height
+    factor = max(min(base.size) // _HASH_SIDE, math.isqrt(pixels // _SMALL_PIXELS))
+    return base.reduce(factor) if factor > 1 else base
+
+
 def _checked(container: Container, limits: ImageConfig) -> Container:
     if container.width * container.height > limits.max_pixels:
         raise Rejected(
@@ -121,7 +130,7 @@ def _decode(data: bytes, container: Container, specs: Sequence[PixelSpec]) -> De
         sha256 = hashlib.sha256(stored).hexdigest()
         picture = _Picture(container, upright)
         base = picture.reduced(BASE)
-    measures = measure(base.reduce(max(1, min(base.size) // _HASH_SIDE)))
+    measures = measure(_small(base))
     return DecodedImage(
         data=stored,
         image_format=image_format,

@@ -42,7 +42,7 @@ _TURNS = {
 }
 
 PNG_LEVEL = 3
-"""zlib level of converted images: a third of the time of level 6 for a few per cent more bytes."""
+"""zlib level of converted images: 30 % faster than level 6, for 7 % more bytes (15 real TIFF files)."""
 
 
 def turned(image: Image.Image, orientation: int) -> Image.Image:

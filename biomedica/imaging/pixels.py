@@ -47,17 +47,16 @@ def eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("1", "L", "LA", "La"):
         return _on_white(image.convert("L" if image.mode == "1" else image.mode).convert("LA"))
     if image.mode in ("P", "PA", "RGB", "RGBA", "RGBa"):
-        return _on_white(image.convert("RGBA"))
+        return _on_white(image if image.mode == "RGBA" else image.convert("RGBA"))
     return image.convert("RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    alpha = image.getchannel("A")
-    opaque = image.convert("L" if image.mode == "LA" else "RGB")
-    if alpha.getextrema() == (255, 255):
-        return opaque
-    white = Image.new(opaque.mode, image.size, "white")
-    white.paste(opaque, mask=alpha)
+    mode = "L" if image.mode == "LA" else "RGB"
+    if image.getchannel("A").getextrema() == (255, 255):
+        return image.convert(mode)
+    white = Image.new(mode, image.size, "white")
+    white.paste(image.convert(mode), mask=image)
     return white
 
 
