@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 __all__ = [
-    "CITED_WORD",
     "Cited",
     "Number",
     "family_of_word",
+    "hints_of",
     "label_numbers",
     "parent_number",
     "read_cited",
     "read_panels",
     "strip_label",
+    "words_citing",
 ]
 
 _MAX_RANGE = 60
@@ -32,12 +34,21 @@ _WORDS = {
 _KIND_OF_WORD = {word: kind for kind, words in _WORDS.items() for word in words.split()}
 
 _SUPPLEMENTARY = r"suppl(?:ementa(?:ry|l)|ement|\.)?|supporting|additional|online|extended\s+data"
-CITED_WORD = re.compile(
-    rf"(?<![\w])(?:(?P<set>{_SUPPLEMENTARY}|appendix)\s+)?"
-    r"(?P<word>[Ff]ig(?:ure|ura)?s?|FIG(?:URE)?S?|[Ss]cheme?s?|[Cc]harts?|[Pp]lates?|Maps?|Box(?:es)?"
-    r"|Tab(?:le)?s?|TABLES?)\b\.?\s*(?=[A-Z]{0,2}\d|\(?[A-Z]?\d)",
+_CITED_WORD = re.compile(
+    r"(?:[Ff]ig(?:ure|ura)?s?|FIG(?:URE)?S?|[Ss]chemes?|[Cc]harts?|[Pp]lates?|Maps?|Box(?:es)?"
+    r"|Tab(?:le)?s?|TABLES?)\b\.?\s*(?=\(?[A-Z]{0,2}[-.]?\d)"
 )
-"""A word that announces figure numbers in running text, with the set it belongs to."""
+"""A word that announces figure numbers in running text; it may still be the end of another."""
+_SET_BEFORE = re.compile(rf"(?<!\w)({_SUPPLEMENTARY}|appendix)\s+\Z", re.IGNORECASE)
+_HINTS = {
+    "figure": ("Fig", "fig", "FIG"),
+    "scheme": ("cheme",),
+    "chart": ("hart",),
+    "plate": ("late",),
+    "map": ("Map",),
+    "box": ("Box",),
+    "table": ("Tab", "TAB"),
+}
 
 _ITEM = re.compile(r"(?P<prefix>[A-Z]{1,2}[-.]?)?(?P<number>\d{1,3})(?!\d|\.\d)")
 _CHILD = re.compile(rf"\s?[{_DASH},:]\s?(?:figure|fig\.?)\s+supplements?\s+(\d{{1,3}})(?!\d)", re.I)
@@ -55,6 +66,7 @@ _NEXT_PANEL = re.compile(
     rf"\s?(?P<dash>[{_DASH}])\s?(?P<d>[A-Za-z])(?![A-Za-z\d])|"
     r"(?:\s?,\s?(?:and\s+|&\s*)?|\s+and\s+|\s?&\s?|/)(?P<s>[A-Za-z])(?![A-Za-z\d])"
 )
+_FOLLOWED = re.compile(r"\s+(?!and\b|or\b|to\b)\w")
 _LABEL = re.compile(
     r"(?P<word>.*?)(?P<prefix>[A-Z]{1,2}[-.]?)?"
     r"(?P<number>\d{1,4}(?:\.\d{1,3})*|[IVX]{1,6}\b)(?P<suffix>[A-Za-z](?![A-Za-z]))?(?P<rest>.*)",
@@ -93,6 +105,22 @@ def family_of_word(word: str, kind: str = "figure") -> str:
     """`Figs.` → figure, `Scheme` → scheme; an unknown word is a family of its own."""
     bare = word.strip().rstrip(".").casefold()
     return _KIND_OF_WORD.get(bare, bare or kind)
+
+
+def hints_of(numbers: Iterable[Number]) -> tuple[str, ...]:
+    """Letters, one of which a text must hold to cite a number of these families in words."""
+    bases = {word for number in numbers for word in number.family.split()}
+    return tuple(hint for base, hints in _HINTS.items() if base in bases for hint in hints)
+
+
+def words_citing(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """The places of `_CITED_WORD`, with the set that stands before ("Supplementary Figure 1")."""
+    for found in _CITED_WORD.finditer(text):
+        start = found.start()
+        if start and (text[start - 1].isalnum() or text[start - 1] == "_"):
+            continue
+        group = _SET_BEFORE.search(text, max(0, start - 20), start)
+        yield found, group[1] if group is not None else ""
 
 
 def _family(base: str, group: str, prefix: str) -> str:
@@ -175,6 +203,12 @@ def read_panels(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
         last = letters[-1]
         if letter.isupper() != last.isupper() or letter <= last:
             break
+        if (
+            not found["dash"]
+            and ord(letter) - ord(last) > 1
+            and _FOLLOWED.match(text, found.end(), end)
+        ):
+            break  # "Fig. 3A, R tumours"
         if found["dash"]:
             letters += [chr(c) for c in range(ord(last) + 1, ord(letter))]
         letters.append(letter)

@@ -15,6 +15,7 @@ _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\[", r"\]"), (r"\(", r"\)"))
 _FIXED = {"annotation": "", "annotation-xml": "", "mphantom": "", "mspace": " "}
 _SEPARATORS = {"mtable": "; ", "mtr": ", ", "mlabeledtr": ", "}
 _RELATIONS = frozenset("=<>≤≥≠≈≡∼≃≅∝→←↔⇒⇐⇔∈∉⊂⊆±∓×")
+_INVISIBLE = re.compile("[\u2061-\u2064]")  # function application, invisible times
 _MAX_DEPTH = 120
 _ATOM = re.compile(r"[\w.]*|\([^()]*\)")
 
@@ -39,13 +40,13 @@ def tex_body(text: str) -> str:
 
 def linear_mathml(element: Element) -> str:
     """A MathML element in one line: `x_{i}^{2}`, `a/b`, `sqrt(x)`. Annotations are left out."""
-    return " ".join(_line(element, 0).split())
+    return " ".join(_INVISIBLE.sub("", _line(element, 0)).split())
 
 
 def _line(element: Element, depth: int) -> str:
     name = local_name(element)
     if depth > _MAX_DEPTH:
-        return "".join(element.itertext())
+        return str("".join(element.itertext()))
     if name in _FIXED:
         return _FIXED[name]
     if name == "mo":
@@ -70,7 +71,7 @@ def _joined(element: Element, parts: list[str], separator: str | None) -> str:
 
 def _fenced(element: Element, parts: list[str]) -> str:
     separators = element.get("separators", ",").split() or [""]
-    return element.get("open", "(") + separators[0].join(parts) + element.get("close", ")")
+    return f"{element.get('open', '(')}{separators[0].join(parts)}{element.get('close', ')')}"
 
 
 def _grouped(part: str) -> str:

@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from biomedica.jats.article import Mention
 from biomedica.jats.labels import (
-    CITED_WORD,
     Cited,
     Number,
     family_of_word,
+    hints_of,
     read_cited,
     read_panels,
     strip_label,
+    words_citing,
 )
 from biomedica.jats.owners import FigureIndex, Record
 from biomedica.jats.sentences import sentence_around, sentence_starts
@@ -44,9 +45,11 @@ _ELSEWHERE_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _ELSEWHERE_AFTER = re.compile(
-    r"\s*\)?,?\s*(?:of|in|from)\s+(?:the\s+)?(?:\[|\(?\d{4}|refs?\b|reference|[A-Z][\w’'-]+\s+(?:et\s+al|and\s+[A-Z]"
-    r"|&|\(?(?:19|20)\d\d)|S\d|Text\s+S|(?:online\s+)?suppl|additional|supporting|original\s+(?:paper|article)"
-    r"|electronic|companion)|\s*[–—-]\s*(?:source|video|animation|figure|code|movie)"
+    r"(?:\s*(?:,|and)\s*(?:Fig(?:ure|s)?|Table)s?\.?\s*\S{1,6})?"
+    r"(?:\s*\)?,?\s*(?:of|in|from)\s+(?:the\s+)?"
+    r"(?:\[|\(?\d{4}|refs?\b|reference|[A-Z][\w’'-]+\s+(?:et\s+al|and\s+[A-Z]|&|\(?(?:19|20)\d\d)"
+    r"|S\d|Text\s+S|(?:online\s+)?suppl|additional|supporting|original\s|another\s|electronic|companion)"
+    r"|\s*,\s*SI\b|\s*[–—-]\s*(?:source|video|animation|figure|code|movie))"
 )
 
 
@@ -70,6 +73,9 @@ class _Block:
 
     element: Element
     text: str
+    xrefs: list[Mark]
+    inner: list[Mark]
+    """the outermost blocks inside, which are blocks of their own"""
     entries: dict[Record, _Entry] = field(default_factory=dict)
 
     def add(self, record: Record, rank: int, start: int, panels: tuple[str, ...] = ()) -> None:
@@ -106,8 +112,11 @@ def find_mentions(
         block = _read_xrefs(tree, targets, element)
         if block.entries:
             blocks[element] = block
-    for element in tree.named["p"]:
-        _read_words(tree, figures, blocks, element)
+    hints = hints_of(number for _, number in figures.by_number)
+    for element in tree.named["p"] if hints else ():
+        text = tree.text(element)
+        if any(hint in text for hint in hints):
+            _read_words(tree, figures, targets, blocks, element)
     return _mentions(tree, blocks)
 
 
@@ -131,8 +140,8 @@ def _block_of(tree: Tree, xref: Element) -> Element:
 
 def _read_xrefs(tree: Tree, targets: Targets, element: Element) -> _Block:
     """The citations by xref of one block, those of inner blocks apart."""
-    text, xrefs, inner = marked_text(element)
-    block = _Block(element, text)
+    block = _Block(element, *marked_text(element))
+    text, xrefs, inner = block.text, block.xrefs, block.inner
     own_figure = tree.place(element).figure
     hits: list[_Hit] = []
     for place, mark in enumerate(xrefs):
@@ -232,26 +241,25 @@ def _fill_panels(block: _Block, first: _Hit, last: _Hit, record: Record) -> None
 
 
 def _read_words(
-    tree: Tree, figures: FigureIndex, blocks: dict[Element, _Block], element: Element
+    tree: Tree, figures: FigureIndex, targets: Targets, blocks: dict[Element, _Block], element: Element
 ) -> None:
-    """The second pass: numbers in plain words, resolved by label, in running text."""
-    text = tree.text(element)
-    if CITED_WORD.search(text) is None or not tree.place(element).is_prose:
+    """The second pass: numbers in plain words, resolved by label, in running text.
+
+    Words inside an xref are left to it: what it points at decides.
+    """
+    place = tree.place(element)
+    if not place.is_prose or next(words_citing(tree.text(element)), None) is None:
         return
-    block = blocks.get(element)
-    inner: list[Mark] = []
-    if tree.is_compound(element):
-        text, _, inner = marked_text(element)
-    if block is None:
-        block = _Block(element, text)
-    scope = tree.place(element).scope
-    own_figure = tree.place(element).figure
-    for found in CITED_WORD.finditer(block.text):
-        if _is_inside(inner, found.start()):
+    block = blocks.get(element) or _Block(element, *marked_text(element))
+    decided = [mark for mark in block.xrefs if targets.is_decided(mark.element)]
+    for found, group in words_citing(block.text):
+        if _is_inside(block.inner, found.start()):
             continue
-        for c in _cited_in_words(block.text, found):
-            record = _by_label(tree, figures, scope, c.number)
-            if record is not None and record.element is not own_figure:
+        for c in _cited_in_words(block.text, found, group):
+            if _is_inside(decided, c.start):
+                continue
+            record = _by_label(tree, figures, place.scope, c.number)
+            if record is not None and record.element is not place.figure:
                 block.add(record, _RANGE if c.is_between else _TEXT_ONLY, found.start(), c.panels)
     if block.entries:
         blocks[element] = block
@@ -263,17 +271,17 @@ def _is_inside(blocks: list[Mark], position: int) -> bool:
     return index >= 0 and position < blocks[index].end
 
 
-def _cited_in_words(text: str, found: re.Match[str]) -> list[Cited]:
+def _cited_in_words(text: str, found: re.Match[str], group: str) -> list[Cited]:
     if _ELSEWHERE_BEFORE.search(text, max(0, found.start() - 60), found.start()):
         return []
     start = found.end() + (1 if text[found.end()] == "(" else 0)
-    word = found["word"]
+    word = found[0].rstrip(". ")
     cited = read_cited(
         text,
         start,
         len(text),
         base=family_of_word(word),
-        group=found["set"] or "",
+        group=group,
         is_plural=word[-1] in "sS",
     )
     if cited and _ELSEWHERE_AFTER.match(text, cited[-1].end):

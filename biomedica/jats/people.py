@@ -26,6 +26,7 @@ def read_authors(tree: Tree, meta: Element) -> tuple[Author, ...]:
         if node.get("id") and (text := _affiliation(node))
     }
     authors: list[Author] = []
+    common = [text for node in meta.iterchildren("aff", "aff-alternatives") if (text := _aff(node))]
     for group in meta.iterchildren("contrib-group"):
         if _NOT_AUTHORS.search(group.get("content-type") or ""):
             continue
@@ -37,7 +38,7 @@ def read_authors(tree: Tree, meta: Element) -> tuple[Author, ...]:
             name = "" if _NOT_AUTHORS.search(kind) else _name(tree, contrib)
             if name:
                 own = _affiliations_of(contrib, affiliations)
-                places = tuple(dict.fromkeys(own or shared))
+                places = tuple(dict.fromkeys(own or shared or common))
                 authors.append(Author(name, _orcid(contrib), places))
     return tuple(authors)
 
@@ -129,10 +130,10 @@ def read_funding(tree: Tree, meta: Element) -> tuple[Award, ...]:
         for group in funding.iterchildren("award-group"):
             sources = [_funder(node) for node in group.iter("funding-source")]
             awards = [tree.text(node) for node in group.iter("award-id")]
-            for source in [s for s in sources if s] or [None]:
-                for award in [a for a in awards if a] or [None]:
+            for source in [s for s in sources if s] or [""]:
+                for award in [a for a in awards if a] or [""]:
                     if source or award:
-                        found[Award(source, award)] = None
+                        found[Award(source or None, award or None)] = None
         for node in funding.iterchildren("funding-source"):
             if name := _funder(node):
                 found[Award(name, None)] = None

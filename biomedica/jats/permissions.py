@@ -25,6 +25,8 @@ def read_license(tree: Tree, holders: list[Element], warnings: list[str]) -> Lic
     licenses = [node for holder in holders for node in own_children(holder, "license")]
     if not licenses:
         licenses = [holder for holder in holders if holder.tag == "permissions"]
+    if not licenses:  # the old form: the copyright statement says it in words
+        licenses = [node for holder in holders for node in own_children(holder, "copyright-statement")]
     read = [_read_one(tree, node) for node in licenses]
     coded = [one for one in read if one.code is not None]
     codes = list(dict.fromkeys(one.code or "" for one in coded))

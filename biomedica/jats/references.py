@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from lxml import etree
+
 from biomedica.jats.article import Reference
+from biomedica.jats.text import clean
 from biomedica.jats.tree import Tree, href_of
 from biomedica.jats.xml import Element
 
@@ -18,6 +21,8 @@ _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 _PMID = re.compile(r"(?<!\d)([1-9]\d{0,8})(?!\d)")
 _PMCID = re.compile(r"(?:PMC)?([1-9]\d{0,11})(?!\d)", re.IGNORECASE)
 _TITLES = {"article-title": 0, "chapter-title": 1, "part-title": 2, "data-title": 3}
+_INLINE = frozenset({"italic", "bold", "sup", "sub", "sc", "underline", "styled-content"})
+_FIELDS = (*_TITLES, "pub-id", "source", "year", "ext-link", "uri", "object-id")
 
 
 def bare_doi(text: str | None) -> str | None:
@@ -69,18 +74,18 @@ def _read(tree: Tree, citation: Element, name: str | None) -> Reference:
     source: Element | None = None
     year: int | None = None
     linked: str | None = None
-    for node in citation.iter():
+    for node in citation.iter(*_FIELDS):
         tag = node.tag
         if tag == "pub-id":
             ids.setdefault((node.get("pub-id-type") or "").casefold(), "".join(node.itertext()))
         elif tag in _TITLES:
             titles.setdefault(_TITLES[tag], node)
-        elif tag == "source" and source is None:
-            source = node
-        elif tag == "year" and year is None:
-            found = _YEAR.search(node.text or "")
-            year = int(found[1]) if found else None
-        elif tag in ("ext-link", "uri", "object-id") and linked is None:
+        elif tag == "source":
+            source = node if source is None else source
+        elif tag == "year":
+            found = None if year is not None else _YEAR.search(node.text or "")
+            year = int(found[1]) if found else year
+        elif linked is None:
             linked = _linked_doi(node)
     pmid = _PMID.search(ids.get("pmid", ""))
     pmcid = _PMCID.search(ids.get("pmcid") or ids.get("pmc") or "")
@@ -95,8 +100,26 @@ def _read(tree: Tree, citation: Element, name: str | None) -> Reference:
         title=tree.text(titles[min(titles)]) or None if titles else None,
         source=tree.text(source) or None,
         year=year,
-        text=tree.text(citation) or None if is_raw else None,
+        text=_raw(citation) or None if is_raw else None,
     )
+
+
+def _has_own_words(citation: Element) -> bool:
+    """Whether there is text between the elements: a citation as it was printed."""
+    if citation.tag == "mixed-citation":
+        return True
+    return bool((citation.text or "").strip() or any((c.tail or "").strip() for c in citation))
+
+
+def _raw(citation: Element) -> str:
+    """The citation as printed; a space between elements that touch, save inside words."""
+    parts: list[str] = []
+    for event, node in etree.iterwalk(citation, events=("start", "end")):
+        if event == "start":
+            parts.append(node.text or "")
+        elif node is not citation:
+            parts.append(node.tail or ("" if node.tag in _INLINE else " "))
+    return clean("".join(parts))
 
 
 def _linked_doi(node: Element) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from biomedica.jats.labels import Number
 from biomedica.jats.owners import FigureIndex, Record
 from biomedica.jats.tree import Tree
@@ -29,6 +31,10 @@ class Targets:
         for record in figures.records:
             self._add_parts(record)
         self._add_groups()
+
+    @cached_property
+    def _existing(self) -> frozenset[str]:
+        return frozenset(name for node in self._tree.nodes if (name := node.get("id")))
 
     def _add(self, scope: Element, name: str | None, records: list[Record]) -> None:
         if name and records:
@@ -79,6 +85,11 @@ class Targets:
                 return found
         return self._anywhere[name]
 
+    def is_decided(self, xref: Element) -> bool:
+        """Whether the xref points at anything that exists."""
+        names = self._names(xref)
+        return any(name in self._anywhere or name in self._existing for name in names)
+
     def is_group(self, xref: Element) -> bool:
         """Whether every name of the rid is that of a group of figures."""
         names = self._names(xref)
@@ -96,6 +107,4 @@ class Targets:
             if (xref.get("ref-type") or "").casefold() in _FIGURE_TYPES:
                 names = self._names(xref) or ["no rid"]
                 missing.update((name, None) for name in names if name not in self._anywhere)
-        if missing:
-            existing = {node.get("id") for node in self._tree.nodes}
-            warnings += (f"unresolved_rid: {name[:80]}" for name in missing if name not in existing)
+        warnings += (f"unresolved_rid: {name[:80]}" for name in missing if name not in self._existing)
