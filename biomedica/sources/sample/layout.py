@@ -1,0 +1,225 @@
+"""Writing the sample in the layout of PMC's bucket: articles, metadata, inventory, truth."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from biomedica.errors import ConfigError
+
+from .articles import FIRST_PMCID, describe
+from .description import SampleArticle, plain
+from .images import render
+from .markup import text_of
+from .oddities import small_pdf
+from .styles import print_article
+from .truth import truth_of
+
+__all__ = ["SampleSummary", "write_sample"]
+
+_FORMAT = 1
+_MARKER = "sample.json"
+_BUCKET = "pmc-oa-opendata"
+_INVENTORY = f"inventory-reports/{_BUCKET}/metadata"
+_DATE = "2026-01-08"
+_ROWS_A_FILE = 500
+_MOST = 98_999_999 - FIRST_PMCID + 1
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSummary:
+    """What was written. articles: article versions; pairs, rejects: as `truth.json` expects them;
+    media: files beside the XML; bytes: of everything but the inventory and the truth."""
+
+    directory: str
+    seed: int
+    articles: int
+    pairs: int
+    rejects: int
+    media: int
+    bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as plain values, for JSON."""
+        return asdict(self)
+
+
+def write_sample(directory: str | Path, *, articles: int = 40, seed: int = 0) -> SampleSummary:
+    """Write a sample corpus of `articles` article versions in PMC's layout, and `truth.json`.
+
+    The same seed gives the same bytes, and a larger sample holds the smaller one: a folder that
+    holds a sample of the same seed may be written again or grown. Files are written under a
+    temporary name and renamed, so that an interrupted call can be repeated.
+
+    Raises ConfigError when `articles` or `seed` is out of range, or the folder holds other things.
+    """
+    root = Path(directory)
+    if not 1 <= articles <= _MOST:
+        raise ConfigError(
+            f"a sample has 1 to {_MOST} articles, not {articles}: give another --articles"
+        )
+    if seed < 0:
+        raise ConfigError(f"a seed is 0 or more, not {seed}: give another --seed")
+    _claim(root, articles, seed)
+    rows: list[tuple[str, str]] = []
+    pairs = rejects = media = size = 0
+    with _replacing(root / "truth.json") as out:
+        out.write(f'{{"format": {_FORMAT}, "seed": {seed}, "articles": [\n'.encode())
+        for index in range(articles):
+            written = _write_article(root, describe(index, seed))
+            rows.append((written.article_id, written.etag))
+            pairs += len(written.truth["pairs"])
+            rejects += len(written.truth["rejects"])
+            media += written.media
+            size += written.bytes
+            line = json.dumps(written.truth, ensure_ascii=False)
+            out.write((line + (",\n" if index < articles - 1 else "\n]}\n")).encode())
+    _write_inventory(root, rows)
+    return SampleSummary(str(root), seed, articles, pairs, rejects, media, size)
+
+
+def _claim(root: Path, articles: int, seed: int) -> None:
+    """Refuse a folder of other things; mark ours. The mark comes first, for interrupted calls."""
+    marker = root / _MARKER
+    if root.exists() and not root.is_dir():
+        raise ConfigError(f"{root} is a file: give a folder for the sample")
+    if marker.is_file():
+        _check_earlier(root, marker, articles, seed)
+    elif root.is_dir() and any(path.name != f".{_MARKER}.part" for path in root.iterdir()):
+        raise ConfigError(f"{root} is not empty and holds no sample: give an empty folder")
+    root.mkdir(parents=True, exist_ok=True)
+    mark = {"format": _FORMAT, "articles": articles, "seed": seed}
+    _write(marker, (json.dumps(mark) + "\n").encode())
+
+
+def _check_earlier(root: Path, marker: Path, articles: int, seed: int) -> None:
+    try:
+        found = json.loads(marker.read_bytes())
+        earlier = (int(found["format"]), int(found["seed"]), int(found["articles"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        raise ConfigError(f"{marker} is not the mark of a sample: give an empty folder") from None
+    if earlier[:2] != (_FORMAT, seed) or articles < earlier[2]:
+        raise ConfigError(
+            f"{root} holds a sample of {earlier[2]} articles with seed {earlier[1]}: give an empty "
+            "folder, or the same seed and no fewer articles"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    article_id: str
+    etag: str
+    truth: dict[str, Any]
+    media: int
+    bytes: int
+
+
+def _write_article(root: Path, article: SampleArticle) -> _Written:
+    """The prefix of one article version and its twin of the metadata."""
+    printed = print_article(article)
+    name = article.article_id
+    files = {f"{name}.xml": printed.xml, f"{name}.txt": text_of(article).encode()}
+    if article.has_pdf and article.index % 2 == 0:
+        files[f"{name}.pdf"] = small_pdf(article.doi)
+    for media in article.media:
+        files[media.name] = render(media.picture) if media.picture else media.data
+    metadata = _metadata(article, files)
+    folder = root / name
+    folder.mkdir(exist_ok=True)
+    for file, data in files.items():
+        _write(folder / file, data)
+    _write(folder / f"{name}.json", metadata)
+    (root / "metadata").mkdir(exist_ok=True)
+    _write(root / "metadata" / f"{name}.json", metadata)
+    digests = {media.name: hashlib.sha256(files[media.name]).hexdigest() for media in article.media}
+    size = sum(map(len, files.values())) + 2 * len(metadata)
+    etag = hashlib.md5(metadata, usedforsecurity=False).hexdigest()
+    return _Written(name, etag, truth_of(article, printed, digests), len(article.media), size)
+
+
+def _metadata(article: SampleArticle, files: dict[str, bytes]) -> bytes:
+    """The metadata JSON (pmc_cloud.md section 2), with the MD5 of every file in its URL."""
+    name = article.article_id
+
+    def url(file: str) -> str:
+        digest = hashlib.md5(files[file], usedforsecurity=False).hexdigest()
+        return f"s3://{_BUCKET}/{name}/{file}?md5={digest}"
+
+    values: dict[str, Any] = {
+        "pmcid": f"PMC{article.pmcid}",
+        "version": article.version,
+        "pmid": article.pmid,
+        "doi": article.doi,
+        "mid": f"NIHMS{1_900_000 + article.index}" if article.is_manuscript else None,
+        "title": plain(article.title),
+        "citation": article.citation,
+        "is_pmc_openaccess": article.is_open_access,
+        "is_manuscript": article.is_manuscript,
+        "is_historical_ocr": article.is_historical_ocr,
+        "is_retracted": article.is_retracted,
+        "license_code": article.license.code,
+        "text_url": url(f"{name}.txt"),
+    }
+    if f"{name}.pdf" in files:
+        values["pdf_url"] = url(f"{name}.pdf")
+    values["xml_url"] = url(f"{name}.xml")
+    if article.media:
+        values["media_urls"] = [url(media.name) for media in article.media]
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
+def _write_inventory(root: Path, rows: Sequence[tuple[str, str]]) -> None:
+    """An S3 inventory: manifest and gzip CSV files, rows unsorted as in the real one."""
+    data = root / _INVENTORY / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, start in enumerate(range(0, len(rows), _ROWS_A_FILE)):
+        part = sorted(rows[start : start + _ROWS_A_FILE], key=lambda row: row[1])
+        lines = [
+            f'"{_BUCKET}","metadata/{name}.json","{_DATE}T00:00:00.000Z","{etag}"\n'
+            for name, etag in part
+        ]
+        packed = gzip.compress("".join(lines).encode(), mtime=0)
+        digest = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+        stem = "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:]))
+        _write(data / f"{stem}.csv.gz", packed)
+        files.append(
+            {
+                "key": f"{_INVENTORY}/data/{stem}.csv.gz",
+                "size": len(packed),
+                "MD5checksum": hashlib.md5(packed, usedforsecurity=False).hexdigest(),
+            }
+        )
+    manifest = {
+        "sourceBucket": _BUCKET,
+        "destinationBucket": f"arn:aws:s3:::{_BUCKET}",
+        "version": "2016-11-30",
+        "creationTimestamp": "1767834000000",
+        "fileFormat": "CSV",
+        "fileSchema": "Bucket, Key, LastModifiedDate, ETag",
+        "files": files,
+    }
+    dated = root / _INVENTORY / f"{_DATE}T01-00Z"
+    dated.mkdir(exist_ok=True)
+    _write(dated / "manifest.json", (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that appears under its name only when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as out:
+        yield out
+    os.replace(part, path)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with _replacing(path) as out:
+        out.write(data)
