@@ -115,7 +115,9 @@ class EmbedActor:
                 self.embedder.add(pair_ids, pixels)
             return
         # the decoding actor has counted pairs and undecodable images already
-        for pair_ids, pixels, _ in stored_images(summary.reread, self.storage, self.config.image, specs):
+        for pair_ids, pixels, _ in stored_images(
+            summary.reread, self.storage, self.config.image, specs
+        ):
             self.embedder.add(pair_ids, pixels)
         summary.reread = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -80,14 +80,19 @@ class ArticleBuilder:
     """
 
     def __init__(
-        self, config: BuildConfig, source: Source, pool: Executor, digest: str, specs: Sequence[PixelSpec]
+        self,
+        config: BuildConfig,
+        source: Source,
+        pool: Executor,
+        digest: str,
+        specs: Sequence[PixelSpec],
     ) -> None:
         self.config = config
         self.source = source
         self.pool = pool
         self.digest = digest
         self.specs = tuple(specs)
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def build(self, shard: str, holdings: Iterable[Holding]) -> Iterator[ArticleOutcome]:
         """Every holding's outcome, in order."""
@@ -116,9 +121,7 @@ class ArticleBuilder:
 
     # --- reading and parsing -------------------------------------------------------------------
 
-    def _wants(
-        self, shard: str, holdings: Iterable[Holding]
-    ) -> Iterator[tuple[_Open, _Wanted | None]]:
+    def _wants(self, shard: str, holdings: Iterable[Holding]) -> Iterator[tuple[_Open, _Wanted | None]]:
         """Each article once with None, then once for each file that it wants, in order."""
         for holding, found in read_ahead(self._read, holdings, self.pool, ARTICLES_AHEAD):
             start = time.perf_counter()
@@ -139,9 +142,7 @@ class ArticleBuilder:
         except (Rejected, Deferred) as fault:
             return source, fault
 
-    def _open(
-        self, shard: str, holding: Holding, found: tuple[SourceArticle | None, Bytes]
-    ) -> _Open:
+    def _open(self, shard: str, holding: Holding, found: tuple[SourceArticle | None, Bytes]) -> _Open:
         source, data = found
         if os.environ.get(ABORT_VARIABLE) == holding.article_id:
             os.abort()
@@ -175,12 +176,12 @@ class ArticleBuilder:
             return
         md5 = hashlib.md5(xml, usedforsecurity=False).hexdigest()
         opened.rows.article = article_row(article, source, resolved, opened.origin, md5)
-        for fault in article.rejects:
-            opened.rows.rejects.append(
-                reject_row(
-                    opened.origin, "figure", Rejected(fault.reason, fault.detail), fault.item, fault.graphic_index
-                )
+        opened.rows.rejects += [
+            reject_row(
+                opened.origin, "figure", Rejected(no.reason, no.detail), no.item, no.graphic_index
             )
+            for no in article.rejects
+        ]
         self._match(opened, source, article)
 
     def _parsed(self, source: SourceArticle, xml: bytes) -> Article:
@@ -196,7 +197,7 @@ class ArticleBuilder:
             raise
         except MemoryError:
             raise Deferred("out of memory while parsing") from None
-        except Exception as error:  # noqa: BLE001 - a defect of ours must not take the shard down
+        except Exception as error:
             raise Rejected("parser_error", f"{type(error).__name__}: {error}"[:500]) from error
 
     def _admitted(self, article: Article, source: SourceArticle) -> Resolved:
@@ -223,7 +224,7 @@ class ArticleBuilder:
                     )
         if opened.rows.article is not None:
             hrefs = [graphic.href for figure in article.figures for graphic in figure.graphics]
-            hrefs += [fault.item for fault in article.rejects]
+            hrefs += [no.item for no in article.rejects]
             opened.rows.article["unreferenced_media"] = unreferenced_media(hrefs, index)
 
     # --- images --------------------------------------------------------------------------------
@@ -284,7 +285,7 @@ class ArticleBuilder:
             raise
         except MemoryError:
             raise Deferred("out of memory while decoding") from None
-        except Exception as error:  # noqa: BLE001 - whatever a decoder throws at bad bytes
+        except Exception as error:
             raise Rejected("corrupt", f"{type(error).__name__}: {error}"[:500]) from error
 
     def _close(self, opened: _Open) -> ArticleOutcome:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from biomedica.config import BuildConfig, build_digest
-from biomedica.embedding import ModelInfo, model_info
+from biomedica.embedding import model_info
 from biomedica.errors import ConfigError, Rejected
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.embed import embed_missing, missing_embeddings
@@ -105,7 +105,9 @@ class _Build:
         """
         lost = self._pass(graph, shards, committer, alone=False)
         if lost:
-            committer.progress.note(f"{len(lost)} shards were lost with their worker; trying each article")
+            committer.progress.note(
+                f"{len(lost)} shards were lost with their worker; trying each article"
+            )
         single = [one for spec in lost for one in spec.alone(self.digest)]
         killers = self._pass(
             graph, self._pass(graph, single, committer, alone=True), committer, alone=True
@@ -139,7 +141,9 @@ class _Build:
         }
         storage = open_storage(self.config.dataset, self.config.store)
         for table, values in rows.items():
-            written = write_file(storage, table, spec.shard, table_of(table, values)) if values else None
+            written = (
+                write_file(storage, table, spec.shard, table_of(table, values)) if values else None
+            )
             if written is not None:
                 summary.files.append(written)
         return summary

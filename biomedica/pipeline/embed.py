@@ -54,7 +54,11 @@ def run_embed(config: JobConfig, *, quiet: bool = False, debug: bool = False) ->
 
 
 def embed_missing(
-    graph: Graph, dataset: Dataset, info: ModelInfo, committer: Committer, requested: pa.Table | None = None
+    graph: Graph,
+    dataset: Dataset,
+    info: ModelInfo,
+    committer: Committer,
+    requested: pa.Table | None = None,
 ) -> None:
     """Embed what `missing_embeddings` finds, with this one model."""
     specs = missing_embeddings(dataset, info, requested)

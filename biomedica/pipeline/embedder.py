@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,23 @@ Vectors = npt.NDArray[np.float32]
 
 def embedding_digest(info: ModelInfo) -> str:
     """The digest of what makes an embedding: the weights and the preprocessing."""
-    return digest_of({"slug": info.slug, "weights": info.weights_digest, "pre": info.preprocessing})
+    return digest_of(_identity(info))
 
 
 def table_metadata(info: ModelInfo) -> dict[str, Any]:
     """What an embeddings table says of its model; `build_digest` is that of its rows."""
-    return {**info.to_json(), "build_digest": embedding_digest(info)}
+    return {**_identity(info), "untrained": info.untrained, "build_digest": embedding_digest(info)}
+
+
+def _identity(info: ModelInfo) -> dict[str, Any]:
+    """The model without the place it was loaded from."""
+    return {
+        "name": info.name,
+        "slug": info.slug,
+        "weights_digest": info.weights_digest,
+        "dimension": info.dimension,
+        "preprocessing": asdict(info.preprocessing),
+    }
 
 
 def load_embedder(config: EmbedConfig, device: str | None = None) -> ShardEmbedder:
@@ -89,7 +101,9 @@ class ShardEmbedder:
             if self._waiting[number]:
                 self._encode(number, len(self._waiting[number]))
             parts = self._vectors[number]
-            stacked.append(np.concatenate(parts) if parts else np.zeros((0, info.dimension), np.float32))
+            stacked.append(
+                np.concatenate(parts) if parts else np.zeros((0, info.dimension), np.float32)
+            )
         pair_ids = self._pair_ids
         self.begin()
         return pair_ids, stacked
@@ -107,11 +121,13 @@ def write_embeddings(
     undecodable = [(pair, Rejected("undecodable", why)) for pair, why in summary.undecodable]
     for info, vectors in zip(infos, models, strict=True):
         digest = embedding_digest(info)
-        finite = np.isfinite(vectors).all(axis=1) if len(pair_ids) else np.zeros(0, bool)
+        finite: list[bool] = [bool(np.isfinite(vector).all()) for vector in vectors]
         kept = [pair for pair, good in zip(pair_ids, finite, strict=True) if good]
         undefined = Rejected("not_finite", "the embedding has infinite or undefined values")
         bad = [(pair, undefined) for pair, good in zip(pair_ids, finite, strict=True) if not good]
-        rejects += [_reject(pair, fault, info, digest, summary.shard) for pair, fault in bad + undecodable]
+        rejects += [
+            _reject(pair, fault, info, digest, summary.shard) for pair, fault in bad + undecodable
+        ]
         summary.embeddings[info.slug] = len(kept)
         if kept:
             table = _table(kept, vectors[finite], digest, summary.shard)

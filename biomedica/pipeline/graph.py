@@ -6,6 +6,7 @@ compares what it sent with what it received.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,6 +69,14 @@ class Graph:
     def _run(
         self, rows: list[dict[str, str]], whole: type, first: type, alone: bool
     ) -> Iterator[Summary]:
+        with warnings.catch_warnings():
+            # max_restarts and max_task_retries have no other door in 2.60 (ray.md §3)
+            warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+            data = self._dataset(rows, whole, first, alone)
+        for row in data.iter_rows():
+            yield Summary.from_json(row["summary"])
+
+    def _dataset(self, rows: list[dict[str, str]], whole: type, first: type, alone: bool) -> Any:
         import ray
 
         pool = _pool(len(rows), 1 if alone else None)
@@ -79,30 +88,33 @@ class Graph:
             "compute": pool(self.cluster.workers),
             **faults,
         }
-        if self.on_gpu:
-            specs = list(dict.fromkeys(info.pixel_spec for info in self.infos))
-            data = shards.map_batches(first, fn_constructor_args=(self.config, specs), **one)
-            data = data.map_batches(
-                EmbedActor,
-                fn_constructor_args=(self.config,),
-                compute=pool(self.cluster.gpus),
-                num_gpus=1,
-                **WHOLE,
-                **faults,
-            )
-            data = data.map_batches(
-                WriteActor, fn_constructor_args=(self.config, self.infos), compute=pool(1), **WHOLE, **faults
-            )
-        else:
-            data = shards.map_batches(whole, fn_constructor_args=(self.config,), **one)
-        for row in data.iter_rows():
-            yield Summary.from_json(row["summary"])
+        if not self.on_gpu:
+            return shards.map_batches(whole, fn_constructor_args=(self.config,), **one)
+        specs = list(dict.fromkeys(info.pixel_spec for info in self.infos))
+        pixels = shards.map_batches(first, fn_constructor_args=(self.config, specs), **one)
+        vectors = pixels.map_batches(
+            EmbedActor,
+            fn_constructor_args=(self.config,),
+            compute=pool(self.cluster.gpus),
+            num_gpus=1,
+            **WHOLE,
+            **faults,
+        )
+        return vectors.map_batches(
+            WriteActor,
+            fn_constructor_args=(self.config, self.infos),
+            compute=pool(1),
+            **WHOLE,
+            **faults,
+        )
 
 
 def _pool(shards: int, in_flight: int | None) -> Callable[[int], Any]:
     from ray.data import ActorPoolStrategy
 
     def of(size: int) -> Any:
-        return ActorPoolStrategy(size=max(1, min(size, shards)), max_tasks_in_flight_per_actor=in_flight)
+        return ActorPoolStrategy(
+            size=max(1, min(size, shards)), max_tasks_in_flight_per_actor=in_flight
+        )
 
     return of

@@ -101,13 +101,15 @@ def make_plan(requested: pa.Table, dataset: Dataset | None, digest: str, size: i
     count = requested.num_rows
     step = chunk_size(count, size)
     chunks = -(-count // step)
-    if dataset is None:
-        todo, replaced = np.ones(count, bool), {}
-    else:
+    todo = np.ones(count, bool)
+    replaced: Mapping[int, Sequence[str]] = {}
+    if dataset is not None:
         todo = pending(requested, done_articles(dataset, digest))
         replaced = _replaced(dataset, requested, todo)
     shards = [
-        ShardSpec.of(digest, holdings) for holdings in _remains(requested, todo, step, replaced) if holdings
+        ShardSpec.of(digest, holdings)
+        for holdings in _remains(requested, todo, step, replaced)
+        if holdings
     ]
     return Plan(count, int(count - todo.sum()), chunks, chunks - len(shards), shards)
 
@@ -132,7 +134,9 @@ def _remains(
     for start in range(0, len(pmcids), step):
         rows = np.flatnonzero(todo[start : start + step]) + start
         yield [
-            _holding(ArticleId(int(pmcids[row]), int(versions[row])), digests[int(row)].as_py(), replaced)
+            _holding(
+                ArticleId(int(pmcids[row]), int(versions[row])), digests[int(row)].as_py(), replaced
+            )
             for row in rows
         ]
 

@@ -17,7 +17,9 @@ TERMINAL_SECONDS = 0.2
 class Progress:
     """Shows what a run has done. `quiet` shows nothing."""
 
-    def __init__(self, total: int, unit: str, *, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, total: int, unit: str, *, quiet: bool = False, stream: TextIO | None = None
+    ) -> None:
         self.total = total
         self.unit = unit
         self.stream = stream or sys.stderr

@@ -30,7 +30,9 @@ def recount(root: str, source_uri: str, report: Report, store: StoreConfig | Non
     """
     dataset, source = Dataset.open(root, store), open_source(source_uri, store)
     with ThreadPoolExecutor(READERS) as pool:
-        rows = (row for batch in dataset.batches("articles", columns=COLUMNS) for row in batch.to_pylist())
+        rows = (
+            row for batch in dataset.batches("articles", columns=COLUMNS) for row in batch.to_pylist()
+        )
         for row, found in read_ahead(lambda row: _read(source, row), rows, pool, READERS):
             report.counts["articles recounted in the source"] += 1
             for code, text in found:
@@ -41,7 +43,9 @@ def _read(source: Source, row: dict[str, Any]) -> list[tuple[str, str]]:
     try:
         article = source.read_article(parse_article_id(row["article_id"]))
         if article.input_digest != row["input_digest"]:
-            return [("source_changed", "the source's metadata is another one than was built; build again")]
+            return [
+                ("source_changed", "the source's metadata is another one than was built; build again")
+            ]
         xml = article.read_xml(ParseConfig().max_xml_bytes)
     except (Rejected, Deferred) as fault:
         return [("source_unreadable", str(fault))]
@@ -50,7 +54,9 @@ def _read(source: Source, row: dict[str, Any]) -> list[tuple[str, str]]:
     count = count_graphics(xml, row["pmcid"])
     if count == row["graphic_count"]:
         return []
-    return [("graphics_recounted", f"the XML has {count} graphics, the row says {row['graphic_count']}")]
+    return [
+        ("graphics_recounted", f"the XML has {count} graphics, the row says {row['graphic_count']}")
+    ]
 
 
 def count_graphics(xml: bytes, pmcid: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +48,10 @@ class RunReport:
         self.rejects += summary.rejects
         self.media_read += summary.media_read
         self.bytes_read += summary.bytes_read
-        self.embeddings = dict(Counter(self.embeddings) + Counter(summary.embeddings))
-        self.stage_seconds = dict(Counter(self.stage_seconds) + Counter(summary.stage_seconds))
+        for slug, count in summary.embeddings.items():
+            self.embeddings[slug] = self.embeddings.get(slug, 0) + count
+        for stage, spent in summary.stage_seconds.items():
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + spent
         self.defer(summary.deferred)
 
     def defer(self, articles: list[tuple[str, str]]) -> None:

@@ -55,7 +55,11 @@ class ArticleRows:
 
 
 def reject_row(
-    origin: Origin, stage: str, fault: Rejected, item: str | None = None, graphic_index: int | None = None
+    origin: Origin,
+    stage: str,
+    fault: Rejected,
+    item: str | None = None,
+    graphic_index: int | None = None,
 ) -> Row:
     """One row of `rejects`; `item` defaults to the article itself."""
     return {

@@ -19,7 +19,12 @@ class Committer:
     """Commits the files of accepted summaries every few seconds, and nothing else."""
 
     def __init__(
-        self, writer: DatasetWriter, report: RunReport, progress: Progress, seconds: float, note: dict[str, Any]
+        self,
+        writer: DatasetWriter,
+        report: RunReport,
+        progress: Progress,
+        seconds: float,
+        note: dict[str, Any],
     ) -> None:
         self.writer = writer
         self.report = report
@@ -39,7 +44,9 @@ class Committer:
             heard.add(summary.shard)
             if summary.fatal:
                 self.commit()
-                raise RunStopped(f"{summary.fault}; what was committed stays, run the same command again")
+                raise RunStopped(
+                    f"{summary.fault}; what was committed stays, run the same command again"
+                )
             self.accept(summary)
             if time.monotonic() - self._last >= self.seconds:
                 self.commit()

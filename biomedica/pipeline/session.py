@@ -29,7 +29,9 @@ class Cluster:
                 f"runtime.workers is {self.workers} but the cluster has {int(cpus)} CPUs; lower it"
             )
         if self.gpus > gpus:
-            raise ConfigError(f"runtime.gpus is {self.gpus} but the cluster has {int(gpus)} GPUs; lower it")
+            raise ConfigError(
+                f"runtime.gpus is {self.gpus} but the cluster has {int(gpus)} GPUs; lower it"
+            )
 
 
 @contextlib.contextmanager
@@ -77,12 +79,26 @@ def _init(runtime: RuntimeConfig, debug: bool) -> None:
     else:
         options["address"] = address
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.nullcontext() if debug else _deaf_stderr():
             warnings.simplefilter("default" if debug else "ignore")
             ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         where = f"at {address}" if address else "on this machine"
         raise ConfigError(f"Ray cannot be reached {where}: {str(error).splitlines()[0]}") from error
+
+
+@contextlib.contextmanager
+def _deaf_stderr() -> Iterator[None]:
+    """Drop what Ray's C++ layer writes to file descriptor 2: one line on its own log level."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _quiet_data(debug: bool) -> None:
@@ -97,4 +113,3 @@ def _quiet_data(debug: bool) -> None:
     context.max_consecutive_actor_init_deaths = 3
     if not debug:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        warnings.filterwarnings("ignore", message=".*removed in 2.64.*")

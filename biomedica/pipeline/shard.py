@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -64,7 +64,10 @@ class ShardBuilder:
     """
 
     def __init__(
-        self, config: BuildConfig, specs: Sequence[PixelSpec] = (), embedder: ShardEmbedder | None = None
+        self,
+        config: BuildConfig,
+        specs: Sequence[PixelSpec] = (),
+        embedder: ShardEmbedder | None = None,
     ) -> None:
         self.config = config
         self.embedder = embedder
@@ -78,7 +81,7 @@ class ShardBuilder:
     def build(self, spec: ShardSpec) -> tuple[Summary, PixelRows]:
         """The shard's files are written when this returns without a fault."""
         summary, pixels = Summary(spec.shard), PixelRows()
-        self.articles.seconds = Counter()
+        self.articles.seconds = defaultdict(float)
         try:
             self._build(spec, summary, pixels)
         except Exception as error:  # noqa: BLE001 - a fault of one shard must not end the run
@@ -163,9 +166,13 @@ def superseded_rows(article_id: str, replaces: str) -> list[Row]:
 
 def fail(summary: Summary, error: Exception) -> Summary:
     """Mark a shard as failed: nothing of it counts, and the driver defers all its articles."""
-    kept = {"media_read": summary.media_read, "bytes_read": summary.bytes_read}
-    why = str(error) or type(error).__name__
-    fresh = Summary(summary.shard, fault=why, fatal=isinstance(error, StoreError), **kept)
+    fresh = Summary(
+        summary.shard,
+        fault=str(error) or type(error).__name__,
+        fatal=isinstance(error, StoreError),
+        media_read=summary.media_read,
+        bytes_read=summary.bytes_read,
+    )
     for name in Summary.__slots__:
         setattr(summary, name, getattr(fresh, name))
     return summary

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from biomedica.config import JobConfig, ImageConfig
+from biomedica.config import ImageConfig, JobConfig
 from biomedica.errors import Rejected
 from biomedica.imaging import model_pixels
 from biomedica.pipeline.embedder import ShardEmbedder, write_embeddings
@@ -31,7 +31,9 @@ def stored_images(
     """In steps: pair ids, per pair one uint8 array per pixel spec, and (pair id, why) of the rest."""
     for path in spec.files:
         file = pq.ParquetFile(pa.BufferReader(storage.get(path)))
-        for batch in file.iter_batches(batch_size=ROWS_A_STEP, columns=["pair_id", "article_id", "image"]):
+        for batch in file.iter_batches(
+            batch_size=ROWS_A_STEP, columns=["pair_id", "article_id", "image"]
+        ):
             yield _decoded(batch, limits, specs, spec.articles)
 
 
