@@ -48,16 +48,20 @@ def select_statement(
         return statement
     statement += f" WHERE (\n{where}\n)"
     try:
-        parsed = duckdb.extract_statements(statement)
+        # alone as well: `1 = 1) OR (` is well-formed only between our parentheses
+        alone = duckdb.extract_statements(f"SELECT\n{where}")
         connect({view: schema.empty_table()}).execute(f"EXPLAIN {statement}")
     except duckdb.Error as error:
-        first = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"the condition {where!r} is wrong ({first}); the columns are {', '.join(schema.names)}"
-        ) from None
-    if len(parsed) != 1:
-        raise ConfigError(f"the condition {where!r} must be one expression")
+        raise _wrong(where, schema, str(error).strip().splitlines()[0]) from None
+    if len(alone) != 1:
+        raise _wrong(where, schema, "it must be one expression")
     return statement
+
+
+def _wrong(where: str, schema: pa.Schema, why: str) -> ConfigError:
+    return ConfigError(
+        f"the condition {where!r} is wrong ({why}); the columns are {', '.join(schema.names)}"
+    )
 
 
 def _quoted(name: str) -> str:

@@ -106,7 +106,9 @@ def source(sample: Path, victims: list[str], tmp_path: Path) -> Path:
     return root
 
 
-def spoilt(source: Path, victims: list[str], spoil: Callable[[Victim], None]) -> tuple[Victim, RunReport]:
+def spoilt(
+    source: Path, victims: list[str], spoil: Callable[[Victim], None]
+) -> tuple[Victim, RunReport]:
     """Build after spoiling the second article; its neighbours must come out whole."""
     victim = Victim(source, victims[1])
     spoil(victim)
@@ -144,9 +146,7 @@ def jpeg(width: int = 300, height: int = 200) -> bytes:
 
 BOMB = (
     b'<?xml version="1.0"?><!DOCTYPE article [<!ENTITY a "aaaaaaaaaa">'
-    + b"".join(
-        f'<!ENTITY {chr(98 + n)} "{("&" + chr(97 + n) + ";") * 20}">'.encode() for n in range(8)
-    )
+    + b"".join(f'<!ENTITY {chr(98 + n)} "{("&" + chr(97 + n) + ";") * 20}">'.encode() for n in range(8))
     + b"]><article><front/><body><p>&i;</p></body></article>"
 )
 HTML = b"<!DOCTYPE html><html><head><title>Checking your browser</title></head><body><p>x</p></body></html>"
@@ -179,8 +179,12 @@ ARTICLE_FAULTS: dict[str, tuple[Callable[[Victim], None], str, str]] = {
 def test_an_article_is_rejected(name: str, source: Path, victims: list[str]) -> None:
     spoil, stage, reason = ARTICLE_FAULTS[name]
     victim, report = spoilt(source, victims, spoil)
-    mine = [row for row in rows(source.parent / "out", "rejects") if row["article_id"] == victim.article]
-    assert [(row["stage"], row["reason"], row["item"]) for row in mine] == [(stage, reason, victim.article)]
+    mine = [
+        row for row in rows(source.parent / "out", "rejects") if row["article_id"] == victim.article
+    ]
+    assert [(row["stage"], row["reason"], row["item"]) for row in mine] == [
+        (stage, reason, victim.article)
+    ]
     assert mine[0]["detail"] or reason in ("empty", "xml_missing")
     assert (report.articles_rejected, report.articles_deferred) == (1, 0)
     again = build(source, source.parent / "out")
@@ -246,7 +250,9 @@ def test_bytes_that_belie_their_md5_wait_for_the_next_run(
     assert article == victim.article
     assert "MD5" in why
     out = source.parent / "out"
-    assert victim.article not in {row["article_id"] for row in rows(out, "articles") + rows(out, "rejects")}
+    assert victim.article not in {
+        row["article_id"] for row in rows(out, "articles") + rows(out, "rejects")
+    }
     if what == "XML":
         victim.write_xml(good["XML"], honest=False)
     else:
@@ -270,7 +276,7 @@ def test_an_external_entity_is_dropped_and_never_read(source: Path, victims: lis
     victim, report = spoilt(source, victims, spoil)
     assert report.complete
     out = source.parent / "out"
-    found = [row for row in rows(out, "articles") + rows(out, "rejects")]
+    found = rows(out, "articles") + rows(out, "rejects")
     assert "do not read me" not in json.dumps(found, default=str)
     (article,) = [row for row in rows(out, "articles") if row["article_id"] == victim.article]
     assert any("leak" in warning for warning in article["warnings"])
@@ -340,12 +346,12 @@ def test_an_unknown_id_is_rejected_until_the_source_lists_it(
 def test_mistakes_of_the_user_are_one_sentence_with_the_remedy(source: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="PMC123"):
         build(source, tmp_path / "out", ["12345"])
+    (tmp_path / "none.txt").write_text("# nothing\n")
     with pytest.raises(ConfigError, match="no article is requested"):
-        (tmp_path / "none.txt").write_text("# nothing\n")
         build(source, tmp_path / "out", [str(tmp_path / "none.txt")])
     with pytest.raises(SourceError):
         build(tmp_path / "nowhere", tmp_path / "out")
-    with pytest.raises(ConfigError, match="runtime.workers"):
+    with pytest.raises(ConfigError, match=r"runtime\.workers"):
         build(source, tmp_path / "out", runtime__workers=64)
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out" / "pairs").glob("*.parquet"))
 
@@ -359,11 +365,17 @@ def test_a_root_that_is_not_ours_is_left_alone(source: Path, tmp_path: Path) -> 
     assert [path.name for path in out.iterdir()] == ["chapter1.tex"]
 
 
-def test_a_dataset_of_a_newer_format_is_refused(source: Path, victims: list[str], tmp_path: Path) -> None:
+def test_a_dataset_of_a_newer_format_is_refused(
+    source: Path, victims: list[str], tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     build(source, out, victims[:1])
     marker = out / "biomedica.json"
     marker.write_text(json.dumps({**json.loads(marker.read_text()), "format": 99}))
-    for attempt in (lambda: build(source, out), lambda: Dataset.open(str(out)), lambda: verify(str(out))):
+    for attempt in (
+        lambda: build(source, out),
+        lambda: Dataset.open(str(out)),
+        lambda: verify(str(out)),
+    ):
         with pytest.raises(StoreError, match=r"newer|99"):
             attempt()

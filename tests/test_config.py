@@ -1,0 +1,79 @@
+"""Settings: files, overrides, errors, and which of them a digest covers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from biomedica.config import BuildConfig, JobConfig, build_digest, load_config
+from biomedica.errors import ConfigError
+
+PLACE = {"source": "./articles", "dataset": "./out"}
+
+
+def config(**settings: object) -> BuildConfig:
+    return load_config(
+        BuildConfig, None, PLACE | {k.replace("__", "."): v for k, v in settings.items()}
+    )
+
+
+def test_overrides_go_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text("source: ./a\ndataset: ./b\nimage:\n  max_pixels: 5\nruntime: {workers: 3}\n")
+    found = load_config(BuildConfig, path, {"image.max_pixels": 7, "source": None})
+    assert (found.source, found.image.max_pixels, found.runtime.workers) == ("./a", 7, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"image.max_pixels": 0}, "image.max_pixels"),
+        ({"imagee.max_pixels": 1}, "imagee"),
+        ({"parse.figure_kinds": ["figur"]}, "figur"),
+        ({"license.groups": ["free"]}, "license.groups"),
+        ({"source.x": 1}, "source"),
+        ({"dataset": ""}, "dataset"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(BuildConfig, None, PLACE | settings)
+
+
+@pytest.mark.parametrize("text", ["a: [", "just words", "- a\n", "\xff\xfe"])
+def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"my\.yaml"):
+        load_config(JobConfig, path, {"dataset": "x"} if text == "- a\n" else {})
+
+
+def test_a_missing_file_and_missing_values_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load_config(BuildConfig, tmp_path / "none.yaml", {})
+    with pytest.raises(ConfigError, match="source: Field required"):
+        load_config(BuildConfig, None, {"dataset": "x"})
+
+
+def test_a_digest_covers_what_changes_rows_and_nothing_else() -> None:
+    digest = build_digest(config(), "1")
+    elsewhere = config(
+        source="./other",
+        dataset="s3://bucket/x",
+        ids=["PMC1"],
+        runtime__workers=8,
+        runtime__articles_per_shard=5,
+        runtime__shard_bytes=5,
+        store__endpoint_url="http://127.0.0.1:9000",
+        embed__models=["a"],
+    )
+    assert build_digest(elsewhere, "1") == digest
+    for other in (
+        config(image__max_pixels=5),
+        config(parse__keep_uncaptioned=True),
+        config(parse__figure_kinds=["figure"]),
+        config(license__groups=["commercial"]),
+    ):
+        assert build_digest(other, "1") != digest
+    assert build_digest(config(), "2") != digest
