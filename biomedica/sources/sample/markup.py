@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
-from .description import Figure, Graphic, Paragraph, Reference, SampleArticle, Section, Sentence, Span
+from .description import (
+    Figure,
+    Graphic,
+    Paragraph,
+    Reference,
+    SampleArticle,
+    Section,
+    Sentence,
+    Span,
+    plain,
+)
 
 __all__ = ["Block", "Dialect", "Sheet", "reference_list", "section_list", "text_of"]
 
@@ -47,8 +57,10 @@ class Block:
     section: str
     sentences: tuple[Sentence, ...]
     is_body: bool
-    own_figure: str | None = None
-    """the figure whose caption this is"""
+
+    @property
+    def text(self) -> str:
+        return " ".join(plain(sentence.spans) for sentence in self.sentences)
 
 
 @dataclass(slots=True)
@@ -167,7 +179,7 @@ class Sheet:
     def _note_caption(self, figure: Figure, sentences: tuple[Sentence, ...]) -> None:
         if any(sentence.cites for sentence in sentences):
             section = f"Caption of {figure.expected_label}"
-            self.blocks.append(Block(section, sentences, False, figure.id))
+            self.blocks.append(Block(section, sentences, False))
 
     def _fig(self, figure: Figure, place: int) -> str:
         name = f" id={quoteattr(figure.id)}" if figure.id else ""

@@ -92,6 +92,8 @@ def _label_in_caption(figure: Figure) -> Figure:
     if caption.title is None:
         raise ValueError("this house has no caption titles")
     head = rich(f"{figure.expected_label}. ")
+    if figure.kind != "figure":
+        return figure  # a reader looks for "Figure 1" at the head, not for a scheme
     return replace(figure, label=None, caption=replace(caption, title=(*head, *caption.title)))
 
 

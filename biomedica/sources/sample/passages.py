@@ -177,7 +177,8 @@ def _result_title(draft: Draft, figure: Figure) -> str:
 
 def _result_sections(draft: Draft, figures: Sequence[Figure]) -> tuple[Section, ...]:
     """One section for one or two figures; each figure is named unless the last is left out."""
-    sections, at = [], 0
+    sections: list[Section] = []
+    at = 0
     inside = draft.house.place == "paragraph"
     while at < len(figures):
         group = figures[at : at + pick(draft.rng, (1, 2))]
@@ -186,7 +187,10 @@ def _result_sections(draft: Draft, figures: Sequence[Figure]) -> tuple[Section, 
         for child in (child for one in group for child in one.children):
             paragraphs.append(_shown(draft, child, named(draft, child), False))
         placed = () if inside or draft.house.place == "floats" else tuple(group)
-        sections.append(Section(_result_title(draft, group[0]), tuple(paragraphs), figures=placed))
+        title = _result_title(draft, group[0])
+        while any(section.title == title for section in sections):
+            title += " in a second series"
+        sections.append(Section(title, tuple(paragraphs), figures=placed))
     return tuple(sections)
 
 

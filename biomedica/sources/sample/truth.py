@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from html import escape
+from itertools import groupby
 from typing import Any
 
 from .description import Figure, Graphic, SampleArticle, Sentence, Span, plain
@@ -20,6 +21,7 @@ __all__ = ["truth_of"]
 Row = dict[str, Any]
 _MARKUP = {"italic": "i", "bold": "b", "sup": "sup", "sub": "sub"}
 _KEPT = ("jpeg", "png", "webp")
+_IN_TEXT = ("disp-formula", "boxed-text")
 _IMAGES = tuple(EXTENSIONS.values())
 
 
@@ -42,6 +44,8 @@ def truth_of(article: SampleArticle, printed: Printed, digests: Mapping[str, str
     ]
     rejects = list(_rejects(printed))
     row = _article(article, printed)
+    if all(figure.element not in _IN_TEXT for figure, _, _ in printed.sheet.figures):
+        row["text"] = _text(printed)
     row |= {
         "pair_count": len(pairs),
         "graphic_reject_count": sum(one["graphic_index"] is not None for one in rejects),
@@ -114,6 +118,15 @@ def _title(article: SampleArticle) -> str:
 def _abstract(article: SampleArticle) -> str | None:
     lines = [f"{title}: {text}" if title else text for title, text in article.abstract]
     return "\n".join(lines) or None
+
+
+def _text(printed: Printed) -> list[Row]:
+    """The body by section. Left open where a display formula or a box stands in it."""
+    blocks = [block for block in printed.sheet.blocks if block.is_body]
+    return [
+        {"section": section, "text": "\n".join(block.text for block in group)}
+        for section, group in groupby(blocks, key=lambda block: block.section)
+    ]
 
 
 def _unreferenced(article: SampleArticle, printed: Printed) -> list[str]:
@@ -251,19 +264,18 @@ def _mentions(printed: Printed) -> dict[str, list[Row]]:
             found.setdefault(figure_id, []).append(row)
             for child in children.get(figure_id, ()):
                 if child not in direct:
-                    found.setdefault(child, []).append(row | {"via_parent": True})
+                    found.setdefault(child, []).append(row | {"via_parent": True, "panels": []})
     return found
 
 
 def _cites(block: Block) -> Iterator[tuple[str, Row]]:
-    paragraph = " ".join(plain(sentence.spans) for sentence in block.sentences)
     for sentence in block.sentences:
         for cite in sentence.cites:
             yield (
                 cite.figure_id,
                 {
                     "section": block.section,
-                    "paragraph": paragraph,
+                    "paragraph": block.text,
                     "sentence": plain(sentence.spans),
                     "panels": list(cite.panels),
                     "is_range": cite.is_range,
