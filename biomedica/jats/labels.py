@@ -68,7 +68,7 @@ _NEXT_PANEL = re.compile(
 )
 _FOLLOWED = re.compile(r"\s+(?!and\b|or\b|to\b)\w")
 _LABEL = re.compile(
-    r"(?P<word>.*?)(?P<prefix>[A-Z]{1,2}[-.]?)?"
+    r"(?P<word>.*?)(?P<prefix>[A-Z]{1,2}[-.]?(?=\d))?"
     r"(?P<number>\d{1,4}(?:\.\d{1,3})*|[IVX]{1,6}\b)(?P<suffix>[A-Za-z](?![A-Za-z]))?(?P<rest>.*)",
     re.DOTALL,
 )

@@ -158,9 +158,9 @@ def _read_xrefs(tree: Tree, targets: Targets, element: Element) -> _Block:
         else:
             hits.append(_Hit(mark, records, limit))
     for place, hit in enumerate(hits):
-        _read_hit(targets, block, hit)
         if place:
             _read_range(targets, block, hits[place - 1], hit)
+        _read_hit(targets, block, hit)
     return block
 
 
@@ -236,8 +236,7 @@ def _fill_panels(block: _Block, first: _Hit, last: _Hit, record: Record) -> None
     low, high = ends
     if low and high and low.isupper() == high.isupper() and low < high:
         letters = tuple(chr(c) for c in range(ord(low), ord(high) + 1))
-        entry = block.entries[record]
-        entry.panels = sorted({*entry.panels, *letters}, key=[*entry.panels, *letters].index)
+        block.add(record, _DIRECT, first.mark.start, letters)
 
 
 def _read_words(

@@ -17,6 +17,11 @@ _NEVER = frozenset([
     "sep", "oct", "nov", "dec", "abb", "bzw", "usw", "ff", "ext", "resp",
 ])  # fmt: skip
 _BEFORE_NUMBER = frozenset(["no", "nos", "nr", "p", "pt", "sec", "chap", "art"])
+_WORD_END = re.compile(r"[a-z0-9)]\Z")
+_STARTER = re.compile(
+    r"(?:The|In|An?|This|These|Those|We|It|However|To|For|As|At|On|Here|Our|After|When|There|Thus|Both|By"
+    r"|From|All|Although|While|Moreover|Further|Furthermore|Finally|Interestingly|Notably|Data|Scale)\b"
+)
 
 
 def sentence_starts(text: str) -> list[int]:
@@ -43,11 +48,9 @@ def _ends(text: str, stop: int, following: int) -> bool:
 
 
 def _is_no_initial(text: str, start: int, following: int) -> bool:
-    """A lone capital ends a sentence as a panel or a type ("Fig. 1 A.", "vitamin D. The …")."""
+    """A lone capital ends a sentence as a panel or a type: "vitamin D. The rats" and not "J. Doe"."""
     before = text[max(0, start - 12) : start].rstrip()
-    after = text[following : following + 4]
-    is_word = bool(re.search(r"[a-z0-9]\Z", before)) and not before.endswith(("by", "and"))
-    return is_word and bool(re.match(r"(?:[A-Z][a-z]+|In|A|We)\b|[A-Z][a-z]{2}", after))
+    return bool(_WORD_END.search(before) and _STARTER.match(text, following))
 
 
 def sentence_around(text: str, starts: list[int], position: int) -> str:

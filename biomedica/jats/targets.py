@@ -86,7 +86,10 @@ class Targets:
         return self._anywhere[name]
 
     def is_decided(self, xref: Element) -> bool:
-        """Whether the xref points at anything that exists."""
+        """Whether the xref points at anything that exists, or is said to be no figure's."""
+        kind = (xref.get("ref-type") or "").casefold()
+        if kind and kind not in _FIGURE_TYPES:
+            return True
         names = self._names(xref)
         return any(name in self._anywhere or name in self._existing for name in names)
 
