@@ -13,6 +13,18 @@ from .vocabulary import Topic
 
 __all__ = ["Draft"]
 
+_PHOTOGRAPHS = frozenset(
+    {
+        "histology",
+        "immunohistochemistry",
+        "fluorescence",
+        "electron_micrograph",
+        "radiograph",
+        "ct",
+        "gel",
+    }
+)
+
 
 @dataclass(slots=True)
 class Draft:
@@ -72,5 +84,10 @@ class Draft:
         mode = "P" if form == "gif" else picture.mode
         return self.save(stem, replace(picture, width=size[0], height=size[1], format=form, mode=mode))
 
-    def figure_format(self) -> tuple[str, str]:
-        return pick(self.rng, self.house.formats)
+    def figure_format(self, panels: tuple[Panel, ...]) -> tuple[str, str]:
+        """(format, mode) of a figure's image; photographs in colour are not stored as PNG."""
+        fmt, mode = pick(self.rng, self.house.formats)
+        is_photograph = any(panel.kind in _PHOTOGRAPHS for panel in panels)
+        if fmt == "png" and mode != "L" and is_photograph:
+            return "jpeg", "RGB"
+        return fmt, mode

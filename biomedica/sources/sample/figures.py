@@ -9,7 +9,7 @@ from .canvas import pick
 from .description import Caption, Cite, Figure, Graphic, Media, Rich, Sentence, Span, rich
 from .draft import Draft
 from .images import Panel
-from .prose import detail, lead, tail
+from .prose import detail, lead, tails
 
 __all__ = [
     "appendix_figure",
@@ -33,9 +33,7 @@ _REPRODUCED = "Reproduced with permission from the publisher of the atlas."
 
 def main_figure(draft: Draft, number: int) -> Figure:
     """Figure `number` of the body."""
-    kind = pick(draft.rng, draft.topic.kinds)
-    if kind == "table":
-        kind = "bar_plot"
+    kind = pick(draft.rng, tuple(one for one in draft.topic.kinds if one != "table"))
     if draft.voice.language != "en" and kind in ("fluorescence", "electron_micrograph", "gel"):
         kind = "histology"
     if draft.voice.language != "en" and kind in ("heatmap", "chemical_structure"):
@@ -51,7 +49,7 @@ def main_figure(draft: Draft, number: int) -> Figure:
         element="fig",
         kind="scheme" if scheme else "figure",
         label=f"Scheme {number}" if scheme else draft.house.label.format(n=number),
-        caption=_caption(draft, kind, panels),
+        caption=_caption(draft, panels),
         graphics=graphics,
         in_alternatives=len(graphics) > 1 and graphics[1].reject is not None,
         alt_text=_alt_text(draft, number),
@@ -76,9 +74,9 @@ def _alt_text(draft: Draft, number: int) -> str | None:
     return f"Fig. {number}" if draft.house.name == "elsevier" else None
 
 
-def _caption(draft: Draft, kind: str, panels: Sequence[Panel], extra: str = "") -> Caption:
+def _caption(draft: Draft, panels: Sequence[Panel]) -> Caption:
     """Lead, a sentence for each panel, closing sentences, in the house's shape."""
-    first = lead(draft.rng, draft.voice, kind)
+    first = lead(draft.rng, draft.voice, panels[0])
     marks = [
         f"{draft.house.panel_mark.format(letter)} " if len(panels) > 1 else ""
         for letter in draft.house.letters
@@ -86,8 +84,8 @@ def _caption(draft: Draft, kind: str, panels: Sequence[Panel], extra: str = "") 
     rest = [
         mark + detail(draft.rng, draft.voice, panel) for mark, panel in zip(marks, panels, strict=False)
     ]
-    rest += [tail(draft.rng, draft.voice) for _ in range(int(draft.rng.integers(0, 3)))]
-    return _dress(draft, first, [*rest, extra] if extra else rest)
+    rest += tails(draft.rng, draft.voice, int(draft.rng.integers(0, 3)))
+    return _dress(draft, first, rest)
 
 
 def _dress(draft: Draft, first: str, rest: Sequence[str]) -> Caption:
@@ -103,7 +101,7 @@ def _dress(draft: Draft, first: str, rest: Sequence[str]) -> Caption:
 
 def _graphics(draft: Draft, number: int, panels: tuple[Panel, ...]) -> tuple[Graphic, ...]:
     """The file of a figure and the twins that its house leaves beside it."""
-    fmt, mode = draft.figure_format()
+    fmt, mode = draft.figure_format(panels)
     stem, picture = draft.stem_of(number), draft.picture(panels, fmt, mode)
     if draft.house.name == "elsevier":
         draft.save(f"{stem}_lrg", picture)
@@ -125,7 +123,7 @@ def _graphic(draft: Draft, name: str) -> Graphic:
 
 def _siblings(draft: Draft, number: int, panels: tuple[Panel, ...]) -> tuple[Graphic, ...]:
     half = max(1, len(panels) // 2)
-    fmt, mode = draft.figure_format()
+    fmt, mode = draft.figure_format(panels)
     names = [
         draft.save(draft.stem_of(number) + letter, draft.picture(part, fmt, mode))
         for letter, part in zip("ab", (panels[:half], panels[half:]), strict=True)
@@ -139,12 +137,12 @@ def _supplements(draft: Draft, number: int, parent: Figure) -> tuple[Figure, ...
     for at in range(1, int(draft.rng.integers(1, 3)) + 1):
         kind = pick(draft.rng, tuple(k for k in draft.topic.kinds if k != "table"))
         panels = (draft.panel(kind),)
-        fmt, mode = draft.figure_format()
+        fmt, mode = draft.figure_format(panels)
         name = draft.save(f"{draft.stem_of(number)}-figsupp{at}", draft.picture(panels, fmt, mode))
         label = f"Figure {number}—figure supplement {at}."
         found.append(
             Figure(
-                f"{parent.id}s{at}", "fig", "figure", label, _caption(draft, kind, panels),
+                f"{parent.id}s{at}", "fig", "figure", label, _caption(draft, panels),
                 (_graphic(draft, name),), expected_label=label[:-1],
             )
         )  # fmt: skip
@@ -160,7 +158,7 @@ def table_figure(draft: Draft, number: int, beside_table: bool) -> Figure:
     reject = ("figure", "table_alternative") if beside_table else None
     return Figure(
         f"{draft.names['short']}-tab{number}", "table-wrap", "table", label,
-        _caption(draft, "table", panels), (replace(_graphic(draft, name), reject=reject),),
+        _caption(draft, panels), (replace(_graphic(draft, name), reject=reject),),
         has_table=beside_table, expected_label=label,
     )  # fmt: skip
 
@@ -230,7 +228,7 @@ def appendix_figure(draft: Draft) -> Figure:
     name = draft.save(f"{draft.names['stem']}-a001", draft.picture(panels))
     label = {"elife": "Appendix 1—figure 1."}.get(draft.house.name, "Figure A1")
     return Figure(
-        "figA1", "fig", "figure", label, _caption(draft, "bar_plot", panels),
+        "figA1", "fig", "figure", label, _caption(draft, panels),
         (_graphic(draft, name),), expected_label=label.rstrip("."),
     )  # fmt: skip
 
@@ -239,11 +237,11 @@ def response_figure(draft: Draft, number: int) -> Figure:
     """A figure shown to the reviewers only."""
     kind = pick(draft.rng, ("bar_plot", "fluorescence", "scatter_plot"))
     panels = (draft.panel(kind),)
-    fmt, mode = draft.figure_format()
+    fmt, mode = draft.figure_format(panels)
     name = draft.save(f"{draft.names['stem']}-sa2-fig{number}", draft.picture(panels, fmt, mode))
     label = f"Author response image {number}."
     return Figure(
-        f"sa2fig{number}", "fig", "figure", label, _caption(draft, kind, panels),
+        f"sa2fig{number}", "fig", "figure", label, _caption(draft, panels),
         (_graphic(draft, name),), expected_label=label[:-1],
     )  # fmt: skip
 
@@ -253,7 +251,6 @@ def translated_figure(draft: Draft, original: Figure, number: int, own_file: boo
     shown = next(media for media in draft.media if media.name == original.graphics[0].media)
     if shown.picture is None:
         raise ValueError(f"{shown.name} is no picture")
-    kind = shown.picture.panels[0].kind
     panels = tuple(draft.panel(one.kind) for one in shown.picture.panels)
     if own_file:
         name = draft.save(f"{draft.stem_of(number)}-en", draft.picture(panels))
@@ -262,7 +259,7 @@ def translated_figure(draft: Draft, original: Figure, number: int, own_file: boo
         graphic = replace(original.graphics[0], reject=("figure", "duplicate_reference"))
     label = f"Figure {number}"
     return Figure(
-        f"f{number}en", "fig", "figure", label, _caption(draft, kind, panels), (graphic,),
+        f"f{number}en", "fig", "figure", label, _caption(draft, panels), (graphic,),
         expected_label=label,
     )  # fmt: skip
 

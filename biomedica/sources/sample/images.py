@@ -118,8 +118,8 @@ def render(picture: Picture) -> bytes:
         image = image.convert(picture.mode)
     options: dict[str, dict[str, Any]] = {
         "jpeg": {"quality": 84},
-        "png": {"compress_level": 3},
-        "webp": {"quality": 78, "method": 1},
+        "png": {"compress_level": 1},
+        "webp": {"quality": 78, "method": 0},
         "tiff": {"compression": "tiff_lzw"},
         "gif": {},
     }

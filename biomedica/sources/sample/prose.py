@@ -12,7 +12,7 @@ from .images import Panel
 from .prose_latin import PORTUGUESE, SPANISH
 from .vocabulary import COMPOUNDS, GENES, Topic
 
-__all__ = ["Voice", "claim", "detail", "fillers", "lead", "panel", "shows", "tail", "title", "voice"]
+__all__ = ["Voice", "claim", "detail", "fillers", "lead", "panel", "shows", "tails", "title", "voice"]
 
 _LATIN: Mapping[str, Mapping[str, Any]] = {"pt": PORTUGUESE, "es": SPANISH}
 _FINDINGS = ("dense lymphocytic infiltration", "focal necrosis", "mild fibrosis", "loss of glands")
@@ -84,10 +84,12 @@ def title(rng: Rng, speaker: Voice) -> str:
     return _fill(rng, pick(rng, titles), speaker.context)
 
 
-def lead(rng: Rng, speaker: Voice, kind: str) -> str:
-    """The first sentence of a caption."""
-    leads = english.LEADS if speaker.language == "en" else _LATIN[speaker.language]["leads"]
-    return _fill(rng, pick(rng, leads[kind]), speaker.context)
+def lead(rng: Rng, speaker: Voice, shown: Panel) -> str:
+    """The first sentence of a caption whose first panel is `shown`."""
+    latin = _LATIN.get(speaker.language)
+    leads: Mapping[str, tuple[str, ...]] = latin["leads"] if latin else english.LEADS
+    templates = leads.get(f"{shown.kind}/{shown.variant}") or leads[shown.kind]
+    return _fill(rng, pick(rng, templates), speaker.context)
 
 
 def detail(rng: Rng, speaker: Voice, shown: Panel) -> str:
@@ -114,10 +116,11 @@ def _listed(words: tuple[str, ...], joint: str) -> str:
     return joint.join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def tail(rng: Rng, speaker: Voice) -> str:
-    """A closing sentence of a caption: numbers, tests, abbreviations."""
-    tails = english.TAILS if speaker.language == "en" else _LATIN[speaker.language]["tails"]
-    return _fill(rng, pick(rng, tails), speaker.context)
+def tails(rng: Rng, speaker: Voice, count: int) -> list[str]:
+    """`count` closing sentences of a caption: numbers, tests, abbreviations."""
+    latin = _LATIN.get(speaker.language)
+    chosen = some(rng, latin["tails"] if latin else english.TAILS, count)
+    return [_fill(rng, template, speaker.context) for template in chosen]
 
 
 def claim(rng: Rng, speaker: Voice, kind: str) -> str:

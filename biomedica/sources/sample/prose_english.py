@@ -44,11 +44,12 @@ LEADS = {
         "Computed tomography of a patient with {disease}.",
         "Axial CT images before and after {agent}.",
     ),
-    "gel": (
+    "gel/blot": (
         "Immunoblot analysis of {gene} in {cells}.",
         "{Agent} changes the abundance of {gene} and {gene2}.",
-        "Electrophoresis of products amplified from *{gene}*.",
     ),
+    "gel/agarose": ("Electrophoresis of products amplified from *{gene}*.",),
+    "line_plot/survival": ("Survival of patients with {disease}.",),
     "line_plot": (
         "Time course of the response to {agent}.",
         "Change of the outcome over time in {disease}.",

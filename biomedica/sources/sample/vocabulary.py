@@ -30,7 +30,7 @@ TOPICS = (
         ("HCT116 cells", "MCF-7 cells", "PC-3 cells"),
         ("tumour growth", "cell invasion", "angiogenesis"),
         ("neoplasm", "biomarker", "survival", "chemotherapy"),
-        ("histology", "histology", "immunohistochemistry", "gel", "bar_plot", "line_plot", "ct", "heatmap"),
+        ("histology", "histology", "immunohistochemistry", "immunohistochemistry", "gel", "bar_plot", "line_plot", "ct", "heatmap"),
     ),
     Topic(
         "Cell biology",
