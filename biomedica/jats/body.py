@@ -55,6 +55,12 @@ def _read(tree: Tree, section: Element, lines: list[str]) -> list[Element]:
 
 
 def _outermost_boxes(node: Element) -> list[Element]:
-    boxes = list(node.iter("boxed-text"))
-    inside = {inner for box in boxes for inner in box.iterdescendants("boxed-text")}
-    return [box for box in boxes if box not in inside]
+    found: list[Element] = []
+    waiting = list(reversed(node))
+    while waiting:
+        inner = waiting.pop()
+        if inner.tag == "boxed-text":
+            found.append(inner)
+        else:
+            waiting += reversed(inner)
+    return found

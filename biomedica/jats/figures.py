@@ -166,7 +166,7 @@ def _own_caption(tree: Tree, graphic: Element, record: Record) -> str | None:
 
 def _without_graphic(record: Record) -> FigureReject:
     element = record.element
-    if next(element.iter("media"), None) is not None:
+    if "media" in record.holds:
         return FigureReject(record.figure_id, None, "video", "media")
     inside = [child.tag for child in element if child.tag not in ("label", "caption", "object-id")]
     return FigureReject(record.figure_id, None, "no_graphic", ", ".join(dict.fromkeys(inside))[:200])
@@ -176,7 +176,7 @@ def _refusal(record: Record, kinds: Collection[str]) -> tuple[str, str]:
     """Reason and detail why no graphic of this figure is taken, or two empty strings."""
     if record.no_place:
         return "not_a_figure", f"inside <{record.no_place}>"
-    if record.element.tag == "table-wrap" and next(record.element.iter("table"), None) is not None:
+    if record.element.tag == "table-wrap" and "table" in record.holds:
         return "table_alternative", ""
     if record.kind not in kinds:
         reason = _OWN_REASONS.get(record.kind, "kind_not_taken")

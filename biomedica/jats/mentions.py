@@ -25,8 +25,8 @@ from biomedica.jats.labels import (
 from biomedica.jats.owners import FigureIndex, Record
 from biomedica.jats.sentences import sentence_around, sentence_starts
 from biomedica.jats.targets import Targets
-from biomedica.jats.text import Mark, marked_text
-from biomedica.jats.tree import Tree
+from biomedica.jats.text import LEFT_OUT, Mark, marked_text
+from biomedica.jats.tree import MAX_BLOCK_DEPTH, Tree
 from biomedica.jats.xml import Element
 
 __all__ = ["find_mentions"]
@@ -114,6 +114,8 @@ def find_mentions(
             blocks[element] = block
     hints = hints_of(number for _, number in figures.by_number)
     for element in tree.named["p"] if hints else ():
+        if tree.place(element).depth > MAX_BLOCK_DEPTH:
+            continue
         text = tree.text(element)
         if any(hint in text for hint in hints):
             _read_words(tree, figures, targets, blocks, element)
@@ -129,10 +131,11 @@ def _blocks_of_xrefs(tree: Tree, targets: Targets) -> list[Element]:
 
 
 def _block_of(tree: Tree, xref: Element) -> Element:
+    """The nearest block, but no paragraph deep inside others; the parent where there is none."""
     node = xref.getparent()
-    while node.tag not in _BLOCKS:
+    while node.tag not in _BLOCKS or tree.place(node).depth > MAX_BLOCK_DEPTH:
         above = node.getparent()
-        if node is tree.article or above is None:
+        if node is tree.article or above is None or node.tag in LEFT_OUT:
             return xref.getparent()
         node = above
     return node

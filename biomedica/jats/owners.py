@@ -64,6 +64,8 @@ class Record:
     """the abstract it stands in"""
     label_in_caption: bool = False
     """the label is the head of the caption's text"""
+    holds: set[str] = field(default_factory=set)
+    """`table` and `media`, where one is in it and in no figure inside it"""
     no_place: str = ""
     """the element in which no figure stands, for a graphic found there"""
     parent: Record | None = None
@@ -104,6 +106,11 @@ def find_figures(tree: Tree) -> FigureIndex:
         _describe(tree, record)
         for number in record.numbers:
             by_number.setdefault((record.scope, number), record)
+    for name in ("table", "media"):
+        for node in tree.named[name]:
+            owner = tree.place(node).figure
+            if owner in by_element:
+                by_element[owner].holds.add(name)
     index_of_all = FigureIndex(records, by_element, by_number)
     for record in records:
         _find_parent(index_of_all, record)

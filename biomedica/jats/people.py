@@ -72,7 +72,8 @@ def _orcid(contrib: Element) -> str | None:
 
 def _affiliations_of(contrib: Element, by_id: dict[str, str]) -> list[str]:
     found = [text for node in contrib.iterchildren("aff", "aff-alternatives") if (text := _aff(node))]
-    for xref in contrib.iter("xref"):
+    own = (child for child in contrib if child.tag not in ("collab", "collab-alternatives"))
+    for xref in (xref for child in own for xref in child.iter("xref")):
         if xref.get("ref-type", "aff") == "aff":
             found += (by_id[rid] for rid in (xref.get("rid") or "").split() if rid in by_id)
     return found

@@ -12,15 +12,17 @@ from lxml import etree
 from biomedica.jats.text import COMPOUND_NAMES, clean, plain_of, stream_of
 from biomedica.jats.xml import MATHML, Element
 
-__all__ = ["SUB_ARTICLES", "XML_LANG", "Place", "Tree", "href_of", "own_children"]
+__all__ = ["MAX_BLOCK_DEPTH", "SUB_ARTICLES", "XML_LANG", "Place", "Tree", "href_of", "own_children"]
+
+MAX_BLOCK_DEPTH = 8
+"""Paragraphs inside more paragraphs than this are read as part of those around them: the text of
+every level is written out, and without a limit nesting would cost its square."""
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 
 SUB_ARTICLES = frozenset({"sub-article", "response"})
-_INDEXED = frozenset(
-    {"p", "xref", "fig", "graphic", "table-wrap", "ref", "boxed-text", "inline-graphic"} | SUB_ARTICLES
-)
+_INDEXED = frozenset({"p", "xref", "fig", "graphic", "ref", "boxed-text", "table", "media"})
 _SECTIONS = frozenset(
     {"sec", "app", "abstract", "trans-abstract", "ack", "bio", "notes", "fn-group", "glossary"}
     | {"boxed-text", "app-group", "treatment-sec"}
@@ -50,6 +52,8 @@ class Place:
     """the nearest caption"""
     is_prose: bool
     """running text: no caption, reference, note or metadata"""
+    depth: int
+    """how many paragraphs enclose it"""
 
 
 class Tree:
@@ -126,12 +130,12 @@ class Tree:
     def _place_below(self, above: Place | None, node: Element) -> Place:
         name = node.tag
         if above is None:
-            return Place(node, "", None, None, True)
+            return Place(node, "", None, None, True, 0)
         scope, section, figure = above.scope, above.section, above.figure
         caption, is_prose = above.caption, above.is_prose
         if name in SUB_ARTICLES:
             title = self._sub_article_title(node)
-            return Place(node, _joined(section, title), None, None, True)
+            return Place(node, _joined(section, title), None, None, True, 0)
         if name in _SECTIONS:
             section = _joined(section, self._title_of(node))
         if name in ("abstract", "trans-abstract"):
@@ -142,11 +146,12 @@ class Tree:
             figure = node
         if name == "caption":
             caption = node
-        if (section, figure, caption, is_prose) == (
-            above.section, above.figure, above.caption, above.is_prose,
+        depth = above.depth + (name == "p")
+        if (section, figure, caption, is_prose, depth) == (
+            above.section, above.figure, above.caption, above.is_prose, above.depth,
         ):  # fmt: skip
             return above
-        return Place(scope, section, figure, caption, is_prose)
+        return Place(scope, section, figure, caption, is_prose, depth)
 
     def _title_of(self, node: Element) -> str:
         title = node.find("title")
@@ -163,6 +168,9 @@ class Tree:
 
 
 def _joined(section: str, title: str) -> str:
+    if len(section) > 2000:
+        return section  # a path that grows without end would cost its square
+    title = title[:1000]
     return f"{section} > {title}" if section and title else section or title
 
 
