@@ -60,7 +60,9 @@ Models = Annotated[
     ),
 ]
 Root = Annotated[str, typer.Option("--dataset", help="Root URI of the dataset.")]
-RootArgument = Annotated[str | None, typer.Argument(metavar="[DATASET]", help="Root URI of the dataset.")]
+RootArgument = Annotated[
+    str | None, typer.Argument(metavar="[DATASET]", help="Root URI of the dataset.")
+]
 RootOption = Annotated[str | None, typer.Option("--dataset", help="Root URI of the dataset.")]
 Version = Annotated[int | None, typer.Option("--version", help="Dataset version; default: the newest.")]
 
@@ -151,7 +153,7 @@ def sample(
     from biomedica.sources.sample import write_sample
 
     summary = write_sample(directory, articles=articles, seed=seed)
-    checkpoint = write_untrained_checkpoint(directory / "models", seed=seed)
+    checkpoint = write_untrained_checkpoint(directory / "models" / "untrained-vit-tiny", seed=seed)
     values = {**summary.to_dict(), "directory": str(directory), "checkpoint": str(checkpoint)}
 
     def show() -> None:
@@ -180,7 +182,7 @@ def ids(
     from biomedica.sources import open_source
 
     found = select_ids(open_source(source), where, latest=latest)
-    _emit(as_json, {"ids": found}, lambda: [print(article) for article in found] and None)
+    _emit(as_json, {"ids": found}, lambda: print(*found, sep="\n"))
 
 
 @app.command()
@@ -191,7 +193,9 @@ def build(
     ] = None,
     ids: Annotated[
         list[str] | None,
-        typer.Option("--ids", help="Ids, or a file of them; repeatable. PMC123 means its latest version."),
+        typer.Option(
+            "--ids", help="Ids, or a file of them; repeatable. PMC123 means its latest version."
+        ),
     ] = None,
     model: Models = None,
     config: Config = None,
@@ -263,9 +267,12 @@ def verify(
     root: RootArgument = None,
     dataset: RootOption = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="Also recount the graphics of the XML in this source.")
+        str | None,
+        typer.Option("--source", help="Also recount the graphics of the XML in this source."),
     ] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Remove what dead runs left behind.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Remove what dead runs left behind.")
+    ] = False,
     shallow: Annotated[bool, typer.Option("--shallow", help="Do not read images and digests.")] = False,
     endpoint_url: Endpoint = None,
     as_json: AsJson = False,

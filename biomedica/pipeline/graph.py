@@ -26,14 +26,14 @@ from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
 
 __all__ = ["Graph"]
 
-WHOLE: dict[str, Any] = {
-    "batch_size": None,
+ROW: dict[str, Any] = {
+    "batch_size": 1,
     "batch_format": "pyarrow",
     "zero_copy_batch": True,
     "num_cpus": 0,
 }
-"""Later operators take the block as it is (a batch size would cut and mix shards), and ask for no
-CPU: on a small machine the parse actors hold them all, and a pool that cannot start never ends."""
+"""Later operators take one row, which is one shard (see `blocks`), and ask for no CPU: on a small
+machine the parse actors hold them all, and a pool that cannot start never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +97,14 @@ class Graph:
             fn_constructor_args=(self.config,),
             compute=pool(self.cluster.gpus),
             num_gpus=1,
-            **WHOLE,
+            **ROW,
             **faults,
         )
         return vectors.map_batches(
             WriteActor,
             fn_constructor_args=(self.config, self.infos),
             compute=pool(1),
-            **WHOLE,
+            **ROW,
             **faults,
         )
 

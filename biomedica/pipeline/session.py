@@ -103,9 +103,11 @@ def _deaf_stderr() -> Iterator[None]:
 
 def _quiet_data(debug: bool) -> None:
     """Ray Data as the spine needs it: a shard is one block; no bars but ours (ray.md §1, §6)."""
-    from ray.data import DataContext
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray warns of settings of its own
+        from ray.data import DataContext
 
-    context = DataContext.get_current()
+        context = DataContext.get_current()
     context.target_max_block_size = None
     context.max_errored_blocks = -1
     context.enable_progress_bars = False

@@ -50,7 +50,12 @@ def test_an_id_without_version_is_its_latest() -> None:
 def test_what_the_source_does_not_list_keeps_its_name_with_a_digest_of_zeros() -> None:
     found = requested_articles(Listing([(5, 1)]), ["PMC4", "PMC5.2", "PMC5.1", "PMC9"])
     assert names(found) == ["PMC4", "PMC5.1", "PMC5.2", "PMC9"]
-    assert [digest == bytes(16) for digest in found["input_digest"].to_pylist()] == [True, False, True, True]
+    assert [digest == bytes(16) for digest in found["input_digest"].to_pylist()] == [
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_an_empty_source_knows_nothing() -> None:
