@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import numpy as np
@@ -52,8 +53,8 @@ _NIBBLE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 class Done:
     """Articles that need no work, sorted by key.
 
-    keys: int64 (n,), pmcid << 16 | version. digests: uint64 (n, 2), the 16 bytes of the input
-    digest as they stand in memory; zeros for an id that the source did not have.
+    keys: int64 (n,), pmcid << 16 | version. digests: uint64 (2, n), the 16 bytes of the input
+    digest as they stand in memory, halves apart; zeros for an id that the source did not have.
     """
 
     keys: Keys
@@ -103,22 +104,21 @@ def done_articles(dataset: Dataset, build_digest: str) -> Done:
         digests, good = _digests_of_hex(mine["input_digest"])
         return keys_of_ids(mine["article_id"])[good], digests[good]
 
-    # one array for all of articles, filled in place: lists of parts would double the peak
-    room = sum(rows for _, _, rows in dataset.files("articles"))
-    keys, digests, count = np.empty(room, np.int64), np.empty((room, 2), np.uint64), 0
-    for part_keys, part_digests in _parts(dataset, "articles", compact):
-        stop = count + len(part_keys)
-        keys[count:stop], digests[count:stop] = part_keys, part_digests
-        count = stop
-    keys, digests = keys[:count], digests[:count]
+    # filled in place: lists of parts and their joins would double the peak
     rejected = list(_parts(dataset, "rejects", compact))
-    if any(len(part) for part, _ in rejected):
-        keys = np.concatenate([keys, *(part for part, _ in rejected)])
-        digests = np.concatenate([digests, *(part for _, part in rejected)])
+    room = sum(rows for _, _, rows in dataset.files("articles"))
+    room += sum(len(part) for part, _ in rejected)
+    keys, digests, count = np.empty(room, np.int64), np.empty((2, room), np.uint64), 0
+    for part_keys, part_digests in chain(rejected, _parts(dataset, "articles", compact)):
+        stop = count + len(part_keys)
+        keys[count:stop], digests[:, count:stop] = part_keys, part_digests.T
+        count = stop
+    del rejected
+    keys, digests = keys[:count], digests[:, :count]
     if np.any(keys[1:] < keys[:-1]):
         order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        digests = digests[order]
+        for column in (keys, *digests):
+            column[:] = column[order]
     return Done(keys, digests)
 
 
@@ -136,7 +136,7 @@ def pending(requested: pa.Table, done: Done) -> Mask:
         wanted = _digests_of_binary(part["input_digest"])
         at = np.searchsorted(done.keys, keys)
         at[at == len(done.keys)] = 0
-        same = (done.keys[at] == keys) & (done.digests[at] == wanted).all(axis=1)
+        same = (done.keys[at] == keys) & (done.digests[:, at] == wanted.T).all(axis=0)
         todo[start : start + len(keys)] = ~same
     return todo
 

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from biomedica.errors import StoreError
+from biomedica.errors import Deferred, StoreError
 from biomedica.schema import FORMAT_VERSION
-from biomedica.store.storage import Storage, fault
+from biomedica.store.storage import Storage, fault, is_passing
 
 __all__ = [
     "CORE_TABLES",
@@ -29,6 +29,7 @@ __all__ = [
     "commits_back",
     "file_paths",
     "has_marker",
+    "lost_table",
     "marker_bytes",
     "newest_pinned",
     "newest_version",
@@ -103,12 +104,21 @@ def with_delta(storage: Storage, table: str, doing: str, act: Callable[[], Resul
     except CommitFailedError:
         raise
     except TableNotFoundError:
-        raise StoreError(
-            f"{storage.uri(table)} is missing from the dataset: run the build again, "
-            "or restore the folder"
-        ) from None
+        raise lost_table(storage, table) from None
     except (DeltaError, OSError) as error:
-        raise fault(error, doing, storage.uri(table)) from None
+        found = fault(error, doing, storage.uri(table))
+        if isinstance(found, Deferred) and isinstance(error, DeltaError) and not is_passing(error):
+            found = StoreError(
+                f"the log of {storage.uri(table)} is broken or lacks a version: restore the folder"
+            )
+        raise found from None
+
+
+def lost_table(storage: Storage, table: str) -> StoreError:
+    """The error for a table that was committed and has no log any more."""
+    return StoreError(
+        f"the log {storage.uri(table)}/_delta_log is lost: restore it, or build into another place"
+    )
 
 
 def open_table(storage: Storage, table: str, version: int | None = None) -> Any:

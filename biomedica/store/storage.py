@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from biomedica.config import StoreConfig
 from biomedica.errors import BiomedicaError, Deferred, StoreError
 
-__all__ = ["Storage", "fault", "open_storage"]
+__all__ = ["Storage", "fault", "is_passing", "open_storage"]
 
 _NO_SPACE = re.compile(r"os error (28|122)\b|StorageFull|No space left|Disk quota", re.IGNORECASE)
 _FORBIDDEN = re.compile(
@@ -25,8 +25,9 @@ _FORBIDDEN = re.compile(
     re.IGNORECASE,
 )
 _NO_BUCKET = re.compile(r"NoSuchBucket")
-_STATUS = re.compile(
-    r"os error \d+|\b[45]\d\d\b|timed out|connection (?:refused|reset|closed|error)", re.IGNORECASE
+_PASSING = re.compile(
+    r"os error \d+|\b(?:408|429|5\d\d)(?= [A-Z])|timed out|connection (?:refused|reset|closed|error)",
+    re.IGNORECASE,
 )
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
 
@@ -46,9 +47,14 @@ def fault(error: BaseException, doing: str, where: str) -> BiomedicaError | Defe
         return StoreError(f"not allowed to {doing} {where}: check its permissions and the credentials")
     if _NO_BUCKET.search(text):
         return StoreError(f"there is no bucket for {where}: create it first, or correct its name")
-    status = _STATUS.search(text)
+    status = _PASSING.search(text)
     detail = f" ({status[0]})" if status else ""
     return Deferred(f"cannot {doing} {where} now: {type(error).__name__}{detail}")
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error speaks of the network or the server, and not of what they hold."""
+    return _PASSING.search(str(error)) is not None
 
 
 class Storage:
@@ -193,6 +199,9 @@ class Storage:
             options["aws_allow_http"] = str(endpoint.startswith("http://")).lower()
         if self.config.anonymous:
             options["aws_skip_signature"] = "true"
+        elif endpoint and not os.environ.get("AWS_ACCESS_KEY_ID"):
+            # beside an endpoint it looks at the environment alone unless told so
+            options["aws_force_credential_load"] = "true"
         return options
 
     def arrow_filesystem(self) -> tuple[Any, str]:

@@ -65,7 +65,8 @@ class DatasetWriter:
         writer = cls(open_storage(root, config), on_commit)
         if not log.has_marker(writer.storage):
             writer.storage.put_new(log.MARKER, log.marker_bytes())
-        models = {table: dict(metadata) for table, metadata in (embeddings or {}).items()}
+        # as JSON gives them back
+        models = {table: json.loads(json.dumps(dict(m))) for table, m in (embeddings or {}).items()}
         writer._open_tables(models)
         writer._take_over()
         return writer
@@ -119,11 +120,23 @@ class DatasetWriter:
         self.close()
 
     def _open_tables(self, models: Mapping[str, dict[str, Any]]) -> None:
-        for table in (*log.CORE_TABLES, *sorted(models)):
-            self._open_table(table, models.get(table))
+        """Make what was never there, and nothing that was lost."""
+        others = (table for table in log.CORE_TABLES if table != "articles")
+        if (
+            not log.table_exists(self.storage, "articles")
+            and any(log.table_exists(self.storage, table) for table in others)
+            # articles is made first: unless another run just did, its log is lost
+            and not log.table_exists(self.storage, "articles")
+        ):
+            raise log.lost_table(self.storage, "articles")
+        self._open_table("articles", None)
         pinned = log.newest_pinned(self.storage, int(self._tables["articles"].version()))
-        for table in sorted((pinned.pins or {}) if pinned else {}):
-            self._open_table(table, None)
+        pins = (pinned.pins or {}) if pinned else {}
+        for table in sorted(pins):
+            if not log.table_exists(self.storage, table):
+                raise log.lost_table(self.storage, table)
+        for table in (*log.CORE_TABLES, *sorted(models), *sorted(pins)):
+            self._open_table(table, models.get(table))
 
     def _open_table(self, table: str, model: dict[str, Any] | None) -> None:
         if table in self._tables:

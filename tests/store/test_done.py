@@ -124,7 +124,7 @@ def test_pending_is_what_a_set_says(rows: list[tuple[int, int, bytes]], random: 
     unique = {(pmcid, version): digest for pmcid, version, digest in rows}
     held = sorted(unique.items())[::2]
     keys = np.array([(p << 16) | v for (p, v), _ in held], np.int64)
-    digests = np.frombuffer(b"".join(digest for _, digest in held), np.uint64).reshape(-1, 2)
+    digests = np.frombuffer(b"".join(digest for _, digest in held), np.uint64).reshape(-1, 2).T
     requested = pa.table([list(c) for c in zip(*rows, strict=True)] or [[], [], []], schema=LISTING)
     done = {(p, v, digest) for (p, v), digest in held}
     assert pending(requested, Done(keys, digests)).tolist() == [row not in done for row in rows]
@@ -137,7 +137,7 @@ def test_pending_in_chunks_and_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     held = listing(*rows[::3])
     digests = b"".join(held["input_digest"].to_pylist())
     keys = article_keys(held["pmcid"].to_numpy(), held["version"].to_numpy())
-    done = Done(keys, np.frombuffer(digests, np.uint64).reshape(-1, 2))
+    done = Done(keys, np.frombuffer(digests, np.uint64).reshape(-1, 2).T)
     wanted = [n % 3 != 0 for n in range(19)]
     assert pending(table, done).tolist() == wanted
     assert pending(table.slice(4, 9), done).tolist() == wanted[4:13]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,28 @@ def test_a_dataset(config: StoreConfig) -> None:
     assert verify(root, config, repair=True).findings == []
 
 
+def test_credentials_of_a_profile(
+    config: StoreConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All three clients follow the AWS chain, not the environment's keys alone."""
+    keys = tmp_path / "credentials"
+    keys.write_text(f"[lab]\naws_access_key_id = AKIAFAKE\naws_secret_access_key = {SECRET}\n")
+    (tmp_path / "config").write_text("[profile lab]\nregion = us-east-1\n")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "lab")
+    root = "s3://bucket/profile"
+    with DatasetWriter.begin(root, config) as writer:
+        writer.commit(shard_files(writer.storage, S1, [1]))
+    dataset = Dataset.open(root, config)
+    assert sum(batch.num_rows for batch in dataset.batches("pairs")) == 2
+    monkeypatch.delenv("AWS_PROFILE")
+    with pytest.raises(StoreError, match="no AWS credentials"):
+        open_storage(root, config).get("biomedica.json")
+
+
 def test_another_bucket(config: StoreConfig) -> None:
     for door in (Dataset.open, DatasetWriter.begin):
         with pytest.raises(StoreError, match="there is no bucket"):
@@ -108,7 +131,9 @@ def test_another_bucket(config: StoreConfig) -> None:
 
 
 def test_no_server() -> None:
-    storage = open_storage("s3://bucket/x", StoreConfig(endpoint_url="http://127.0.0.1:9", anonymous=True))
+    storage = open_storage(
+        "s3://bucket/x", StoreConfig(endpoint_url="http://127.0.0.1:9", anonymous=True)
+    )
     with pytest.raises(Deferred) as caught:
         storage.get("a")
     assert "\n" not in str(caught.value)

@@ -370,11 +370,28 @@ def test_a_first_run_that_was_killed_before_any_version(tmp_path: Path) -> None:
     assert Dataset.open(tmp_path).count("articles") == 0
 
 
-def test_a_lost_log(root: Path) -> None:
-    for path in sorted((root / "pairs" / "_delta_log").iterdir()):
+@pytest.mark.parametrize("table", ["articles", "pairs", EMBEDDINGS_TABLE])
+def test_a_lost_log_is_no_reason_to_delete_data(root: Path, table: str) -> None:
+    for path in sorted((root / table / "_delta_log").iterdir()):
         path.unlink()
-    report = verify(root)
-    assert "table_unreadable" in report.problems
+    before = {path: path.stat().st_size for path in root.rglob("*") if path.is_file()}
+    assert {"table_unreadable", "log_lost"} & codes(root)
+    for options in ({"repair": True}, {"repair": True, "deep": False}):
+        with pytest.raises(StoreError, match="is lost: restore it"):
+            verify(root, **options)
+    with pytest.raises(StoreError, match="is lost: restore it"):
+        DatasetWriter.begin(root)
+    assert {path: path.stat().st_size for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_a_broken_log_is_no_passing_fault(root: Path) -> None:
+    for path in sorted((root / "pairs" / "_delta_log").glob("*.json")):
+        path.write_bytes(b"not json")
+    for path in sorted((root / "pairs" / "_delta_log").glob("*checkpoint*")):
+        path.unlink()
+    assert {"table_unreadable", "log_unreadable"} <= codes(root)
+    with pytest.raises(StoreError, match="broken or lacks a version"):
+        verify(root, repair=True)
 
 
 @pytest.mark.parametrize("table", ["articles", EMBEDDINGS_TABLE])
