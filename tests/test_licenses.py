@@ -76,7 +76,12 @@ def test_any_text_gives_a_known_code_or_none(text: str) -> None:
         ),
         ("//creativecommons.org/licenses/cc-by/4.0/deed.pt", "CC BY", "CC-BY-4.0", "by/4.0/"),
         ("https://creativecommons.org/licenses/by-nc-sa/", "CC BY-NC-SA", None, "by-nc-sa/"),
-        ("see http://creativecommons.org/licenses/by-sa/2.5.", "CC BY-SA", "CC-BY-SA-2.5", "by-sa/2.5/"),
+        (
+            "see http://creativecommons.org/licenses/by-sa/2.5.",
+            "CC BY-SA",
+            "CC-BY-SA-2.5",
+            "by-sa/2.5/",
+        ),
     ],
 )
 def test_urls(url: str, code: str, spdx: str | None, plain: str) -> None:
@@ -145,7 +150,11 @@ def test_metadata_is_the_authority_and_the_article_fills_in() -> None:
         "commercial",
         (),
     )
-    assert resolve(None, CC_BY)[:5] == (*(CC_BY.code, CC_BY.spdx, CC_BY.url), "license_ref", "commercial")
+    assert resolve(None, CC_BY)[:5] == (
+        *(CC_BY.code, CC_BY.spdx, CC_BY.url),
+        "license_ref",
+        "commercial",
+    )
     assert resolve("none", None) == (None, None, None, None, "other", ())
     assert resolve("CC BY", None) == ("CC BY", None, None, "metadata", "commercial", ())
     assert resolve("CC BY", License(None, None, "https://x.org/l", "license_href")).url is None

@@ -87,7 +87,8 @@ def _aff(node: Element) -> str:
 def _affiliation(node: Element) -> str:
     """The text of an affiliation; ", " between elements that have no text between them."""
     parts: list[str] = []
-    _collect(node, parts)
+    printed = node.find("institution[@content-type='original']")  # SciELO: the parts follow tagged
+    _collect(node if printed is None else printed, parts)
     text = clean("".join(parts))
     text = re.sub(r"(?:\s*,)+\s*", ", ", text)
     return re.sub(r"\s*[,;]\s*([.;])|\A[\s,;]+|[\s,;]+\Z", r"\1", text).strip()

@@ -15,7 +15,7 @@ from biomedica.jats.xml import Element
 __all__ = ["bare_doi", "read_references"]
 
 _CITATIONS = frozenset({"mixed-citation", "element-citation", "citation", "nlm-citation"})
-_DOI = re.compile(r"10\.\d{4,9}/\S+", re.IGNORECASE)
+_DOI = re.compile(r"10\.\d{4,9}/\S{1,250}", re.IGNORECASE)
 _DOI_LINK = re.compile(r"\bdoi\b", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 _PMID = re.compile(r"(?<!\d)([1-9]\d{0,8})(?!\d)")
@@ -45,19 +45,22 @@ def read_references(tree: Tree) -> tuple[tuple[Reference, ...], int]:
 
 def _of_ref(tree: Tree, ref: Element) -> list[Reference]:
     name = ref.get("id")
-    citations: list[Element] = []
+    forms: list[list[Element]] = []
     for child in ref:
         if child.tag in _CITATIONS:
-            citations.append(child)
+            forms.append([child])
         elif child.tag == "citation-alternatives":
-            best = child.find("element-citation")
-            citations += [best] if best is not None else list(child)[:1]
+            forms.append([node for node in child if node.tag in _CITATIONS])
         elif child.tag == "note":
-            citations += [c for c in child.iter(*_CITATIONS) if not _is_inside(c)] or [child]
+            inner = [c for c in child.iter(*_CITATIONS) if not _is_inside(c)]
+            forms += [[c] for c in inner] or [[child]]
+    if [form[0].tag for form in forms if form] == ["mixed-citation", "element-citation"]:
+        forms = [[forms[0][0], forms[1][0]]]  # two forms of one citation, as SciELO writes it
+    citations = [form for form in forms if form]
     if not citations:
         text = tree.text(ref)
         return [_empty(name, text)] if text else []
-    return [_read(tree, citation, name) for citation in citations]
+    return [_read(tree, form, name) for form in citations]
 
 
 def _is_inside(citation: Element) -> bool:
@@ -68,7 +71,10 @@ def _empty(name: str | None, text: str) -> Reference:
     return Reference(name, None, None, None, None, None, None, text)
 
 
-def _read(tree: Tree, citation: Element, name: str | None) -> Reference:
+def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
+    """One citation: the fields of its tagged form, the words of its printed one."""
+    citation = next((form for form in forms if form.tag == "element-citation"), forms[0])
+    printed = next((form for form in forms if _has_own_words(form)), None)
     ids: dict[str, str] = {}
     titles: dict[int, Element] = {}
     source: Element | None = None
@@ -89,9 +95,6 @@ def _read(tree: Tree, citation: Element, name: str | None) -> Reference:
             linked = _linked_doi(node)
     pmid = _PMID.search(ids.get("pmid", ""))
     pmcid = _PMCID.search(ids.get("pmcid") or ids.get("pmc") or "")
-    is_raw = citation.tag != "element-citation" and (
-        citation.tag != "nlm-citation" or not len(citation)
-    )
     return Reference(
         id=name,
         pmid=pmid[1] if pmid else None,
@@ -100,13 +103,13 @@ def _read(tree: Tree, citation: Element, name: str | None) -> Reference:
         title=tree.text(titles[min(titles)]) or None if titles else None,
         source=tree.text(source) or None,
         year=year,
-        text=_raw(citation) or None if is_raw else None,
+        text=_raw(printed) or None if printed is not None else None,
     )
 
 
 def _has_own_words(citation: Element) -> bool:
     """Whether there is text between the elements: a citation as it was printed."""
-    if citation.tag == "mixed-citation":
+    if citation.tag in ("mixed-citation", "note"):
         return True
     return bool((citation.text or "").strip() or any((c.tail or "").strip() for c in citation))
 

@@ -14,7 +14,7 @@ from biomedica.jats.xml import MATHML, Element
 
 __all__ = ["MAX_BLOCK_DEPTH", "SUB_ARTICLES", "XML_LANG", "Place", "Tree", "href_of", "own_children"]
 
-MAX_BLOCK_DEPTH = 8
+MAX_BLOCK_DEPTH = 4
 """Paragraphs inside more paragraphs than this are read as part of those around them: the text of
 every level is written out, and without a limit nesting would cost its square."""
 

@@ -274,10 +274,13 @@ def test_references() -> None:
         ("r1", "42", "10.1234/ab", "On rats", "J Rats", 1999, None),
         ("r2", None, "10.5555/cd", None, "J Cats", None, "Doe J. J Cats 2001. link"),
         ("r2", None, None, None, None, None, "Lee A."),
-        (None, None, None, None, None, 2002, None),
+        (None, None, None, None, None, 2002, "x"),
         (None, None, None, None, None, None, "See the web."),
     ]
     assert article.reference_count == 4
+    both = "<ref><mixed-citation>Doe 2003.</mixed-citation><element-citation><year>2003</year></element-citation></ref>"
+    (one,) = parse(back=f"<ref-list>{both}</ref-list>").references
+    assert (one.year, one.text) == (2003, "Doe 2003.")
 
 
 def test_body() -> None:
