@@ -54,8 +54,8 @@ def _of_ref(tree: Tree, ref: Element) -> list[Reference]:
         elif child.tag == "note":
             inner = [c for c in child.iter(*_CITATIONS) if not _is_inside(c)]
             forms += [[c] for c in inner] or [[child]]
-    if [form[0].tag for form in forms if form] == ["mixed-citation", "element-citation"]:
-        forms = [[forms[0][0], forms[1][0]]]  # two forms of one citation, as SciELO writes it
+    if sorted(form[0].tag for form in forms if form) == ["element-citation", "mixed-citation"]:
+        forms = [[form[0] for form in forms if form]]  # two forms of one citation, as SciELO writes it
     citations = [form for form in forms if form]
     if not citations:
         text = tree.text(ref)
