@@ -62,7 +62,8 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
         "kernel_articles_per_s": bare["articles"] / bare["seconds"],
         "kernel_images_per_s": bare["images"] / bare["seconds"],
         "kernel_stage_seconds": bare["stages"],
-        "ratio_to_kernels": (whole["articles"] / whole["seconds"]) / (bare["articles"] / bare["seconds"]),
+        "ratio_to_kernels": (whole["articles"] / whole["seconds"])
+        / (bare["articles"] / bare["seconds"]),
         "peak_gib": whole["peak_gib"],
         "peak_gib_driver": whole["driver_gib"],
         "peak_gib_quarter": quarter["peak_gib"],
@@ -217,7 +218,9 @@ def _kernels(source: str, out: str, model: str, parts: list[list[str]], barrier:
             stages["parse"] += clock() - read
             if metadata["license_code"] == "TDM":
                 continue
-            index = MediaIndex([url.rpartition("/")[2].partition("?")[0] for url in metadata["media_urls"]])
+            index = MediaIndex(
+                [url.rpartition("/")[2].partition("?")[0] for url in metadata["media_urls"]]
+            )
             for figure in article.figures:
                 for graphic in figure.graphics:
                     try:

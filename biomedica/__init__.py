@@ -1,8 +1,8 @@
 """The open engine that turns the biomedical literature into vision-language data.
 
-    import biomedica
-    archive = biomedica.build(source="./articles", out="./dataset", ids=["PMC7759461.1"])
-    archive.pairs(columns=["pair_id", "caption"]).to_pandas()
+import biomedica
+archive = biomedica.build(source="./articles", out="./dataset", ids=["PMC7759461.1"])
+archive.pairs(columns=["pair_id", "caption"]).to_pandas()
 """
 
 from __future__ import annotations

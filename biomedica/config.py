@@ -157,9 +157,7 @@ def build_digest(config: BuildConfig, parser_version: str) -> str:
 Config = TypeVar("Config", bound=JobConfig)
 
 
-def load_config(
-    kind: type[Config], path: str | Path | None, overrides: Mapping[str, Any]
-) -> Config:
+def load_config(kind: type[Config], path: str | Path | None, overrides: Mapping[str, Any]) -> Config:
     """A configuration from a YAML file and overrides with dotted names, `image.max_pixels`.
 
     Overrides that are None are left out. Raises ConfigError with every wrong field named.

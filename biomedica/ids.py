@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from biomedica.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Keys = npt.NDArray[np.int64]
 
 __all__ = [
     "ARTICLE_PATTERN",
     "ArticleId",
     "article_id_of_pair",
+    "article_key",
     "pair_id",
     "parse_article_id",
     "shard_id",
+    "split_key",
     "split_pair_id",
 ]
 
@@ -46,6 +54,31 @@ def parse_article_id(text: str) -> ArticleId:
             f"{text[:60]!r} is not an article id: write PMC123 (its latest version) or PMC123.1"
         )
     return ArticleId(int(found["pmcid"]), int(found["version"] or 0))
+
+
+_VERSION_BITS = 17  # ARTICLE_PATTERN: at most five digits of version, twelve of PMCID
+
+
+@overload
+def article_key(pmcid: int, version: int) -> int: ...
+@overload
+def article_key(pmcid: Keys, version: Keys) -> Keys: ...
+def article_key(pmcid: int | Keys, version: int | Keys) -> int | Keys:
+    """An article version as one 64-bit integer that sorts like (pmcid, version).
+
+    Of int64 arrays, elementwise: for joins of millions of ids.
+    """
+    return (pmcid << _VERSION_BITS) | version
+
+
+@overload
+def split_key(key: int) -> tuple[int, int]: ...
+@overload
+def split_key(key: Keys) -> tuple[Keys, Keys]: ...
+def split_key(key: int | Keys) -> tuple[int, int] | tuple[Keys, Keys]:
+    """(pmcid, version) of a key; of an array, two arrays."""
+    pmcid = key >> _VERSION_BITS
+    return pmcid, key - (pmcid << _VERSION_BITS)  # type: ignore[return-value]
 
 
 def pair_id(article_id: ArticleId | str, media_name: str) -> str:

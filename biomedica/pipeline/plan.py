@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from biomedica.ids import ArticleId
+from biomedica.ids import ArticleId, article_key, split_key
 from biomedica.pipeline.specs import Holding, ShardSpec
 from biomedica.sources import Source, read_id_table
 from biomedica.sources.protocol import LISTING
-from biomedica.store import VERSION_BITS, Dataset, article_keys, current_shards, done_articles, pending
+from biomedica.store import Dataset, current_shards, done_articles, listing_keys, pending
 
 __all__ = ["Plan", "chunk_size", "make_plan", "requested_articles"]
 
@@ -64,32 +64,21 @@ def _article_ids(table: pa.Table) -> list[ArticleId]:
     return [ArticleId(pmcid, version) for pmcid, version in zip(pmcids, versions, strict=True)]
 
 
-def _keys(table: pa.Table) -> npt.NDArray[np.int64]:
-    return article_keys(table["pmcid"].to_numpy(), table["version"].to_numpy())
-
-
 def _resolve(wanted: pa.Table, listed: pa.Table) -> pa.Table:
     listed = listed.sort_by([("pmcid", "ascending"), ("version", "ascending")])
-    keys = _keys(listed)
-    wants = _keys(wanted)
-    latest = (wants & ((1 << VERSION_BITS) - 1)) == 0
+    keys = listing_keys(listed)
+    pmcids = wanted["pmcid"].to_numpy()
     # the last listed key below the next PMCID is the latest version of this one
-    position = np.searchsorted(keys, wants + (1 << VERSION_BITS)) - 1
-    candidate = np.where(position >= 0, keys[position] if len(keys) else 0, -1)
-    found = latest & (candidate >> VERSION_BITS == wants >> VERSION_BITS)
-    wants = np.unique(np.where(found, candidate, wants))
+    position = np.searchsorted(keys, article_key(pmcids + 1, np.zeros_like(pmcids))) - 1
+    latest = keys[position] if len(keys) else np.zeros_like(pmcids)
+    found = (wanted["version"].to_numpy() == 0) & (position >= 0) & (split_key(latest)[0] == pmcids)
+    wants = np.unique(np.where(found, latest, listing_keys(wanted)))
     position = np.searchsorted(keys, wants)
     position[position == len(keys)] = 0
     known = (keys[position] == wants) if len(keys) else np.zeros(len(wants), bool)
     digests = listed["input_digest"].combine_chunks().take(pa.array(position, mask=~known))
-    return pa.table(
-        [
-            pa.array(wants >> VERSION_BITS, pa.int64()),
-            pa.array((wants & ((1 << VERSION_BITS) - 1)).astype(np.int32)),
-            digests.fill_null(UNKNOWN),
-        ],
-        schema=LISTING,
-    )
+    numbers, versions = split_key(wants)
+    return pa.table([numbers, versions.astype(np.int32), digests.fill_null(UNKNOWN)], schema=LISTING)
 
 
 def make_plan(requested: pa.Table, dataset: Dataset | None, digest: str, size: int | None) -> Plan:
@@ -120,8 +109,9 @@ def _replaced(
     """key → shards with live rows of that article, for the articles to build."""
     if not todo.any():
         return {}
-    keys = _keys(requested.filter(pa.array(todo)))
-    bare = keys >> VERSION_BITS << VERSION_BITS  # rejects of an id that had no version then
+    keys = listing_keys(requested.filter(pa.array(todo)))
+    pmcids, _ = split_key(keys)
+    bare = article_key(pmcids, np.zeros_like(pmcids))  # rejects of an id that had no version then
     return current_shards(dataset, np.unique(np.concatenate([keys, bare])))
 
 
@@ -142,11 +132,9 @@ def _remains(
 
 
 def _holding(article: ArticleId, digest: bytes, replaced: Mapping[int, Sequence[str]]) -> Holding:
-    bare_key = article.pmcid << VERSION_BITS
-    key = bare_key | article.version
-    replaces = list(replaced.get(key, ()))
+    replaces = list(replaced.get(article_key(*article), ()))
     if article.version:
         bare = ArticleId(article.pmcid, 0)
-        replaces += [f"{bare}/{shard}" for shard in replaced.get(bare_key, ())]
+        replaces += [f"{bare}/{shard}" for shard in replaced.get(article_key(*bare), ())]
     text = "" if digest == UNKNOWN else digest.hex()
     return Holding(str(article), text, ",".join(sorted(replaces)))

@@ -47,7 +47,9 @@ def select_ids(source: Source, where: str | None = None, *, latest: bool = False
     listing = source.list_articles()
     ids = [
         ArticleId(pmcid, version)
-        for pmcid, version in zip(listing["pmcid"].to_pylist(), listing["version"].to_pylist(), strict=True)
+        for pmcid, version in zip(
+            listing["pmcid"].to_pylist(), listing["version"].to_pylist(), strict=True
+        )
     ]
     if latest:
         ids = list({article.pmcid: article for article in ids}.values())

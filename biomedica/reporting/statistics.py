@@ -18,7 +18,7 @@ _COUNTS = {
     "figure_kinds": "SELECT figure_kind, count(*) FROM pairs GROUP BY 1 ORDER BY 2 DESC, 1",
     "formats": "SELECT original_format, count(*) FROM pairs GROUP BY 1 ORDER BY 2 DESC, 1",
     "modes": "SELECT mode, count(*) FROM pairs GROUP BY 1 ORDER BY 2 DESC, 1",
-    "journals": "SELECT coalesce(journal, 'none'), count(*) FROM pairs GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10",
+    "journals": "SELECT coalesce(journal, 'none'), count(*) FROM pairs GROUP BY 1 ORDER BY 2 DESC, 1",
     "years": "SELECT coalesce(publication_year::VARCHAR, 'none'), count(*) FROM articles GROUP BY 1 ORDER BY 1",
     "warnings": "SELECT split_part(w, ':', 1), count(*) FROM (SELECT unnest(warnings) AS w FROM articles) "
     "GROUP BY 1 ORDER BY 2 DESC, 1",
@@ -86,5 +86,7 @@ def statistics(archive: Archive) -> Statistics:
         for name, expression in _MEASURES.items()
     )
     (quantiles,) = archive.sql(f"SELECT {measures} FROM pairs").to_pylist()
-    embeddings = {model: archive.embeddings(model, columns=["pair_id"]).count() for model in archive.models}
+    embeddings = {
+        model: archive.embeddings(model, columns=["pair_id"]).count() for model in archive.models
+    }
     return Statistics(archive.uri, archive.version, totals, counts, quantiles, embeddings)

@@ -80,7 +80,9 @@ def print_statistics(found: Statistics) -> None:
     console = Console()
     totals = [(name.replace("_", " "), value) for name, value in found.totals.items()]
     console.print(_grid(f"{found.uri} at version {found.version}", totals))
-    measures = Table("", "least", "10 %", "median", "90 %", "most", box=None, title="images and captions")
+    measures = Table(
+        "", "least", "10 %", "median", "90 %", "most", box=None, title="images and captions"
+    )
     for name, values in found.quantiles.items():
         if values:
             measures.add_row(name.replace("_", " "), *(f"{value:,.4g}" for value in values))
@@ -129,7 +131,10 @@ def print_pair(row: dict[str, Any], path: Path) -> None:
                 ("source", article["source_uri"]),
                 ("source MD5", article["source_md5"]),
                 ("metadata MD5", article["input_digest"]),
-                ("build", f"{row['build_digest']}, shard {row['shard']}, parser {article['parser_version']}"),
+                (
+                    "build",
+                    f"{row['build_digest']}, shard {row['shard']}, parser {article['parser_version']}",
+                ),
             ],
         )
     )
@@ -143,7 +148,9 @@ def print_verification(report: Report) -> None:
     console = Console()
     console.print(_grid("verify", report.counts.items()))
     for finding in report.findings[:LONG_LIST]:
-        console.print(f"{finding.code}: {finding.table} {escape(finding.item)}: {escape(finding.message)}")
+        console.print(
+            f"{finding.code}: {finding.table} {escape(finding.item)}: {escape(finding.message)}"
+        )
     if len(report.findings) > LONG_LIST:
         console.print(f"and {len(report.findings) - LONG_LIST} more; --json lists them all")
     console.print("every promise holds" if report.ok else "[red]the dataset breaks its promises[/red]")

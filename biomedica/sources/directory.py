@@ -17,16 +17,18 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from biomedica.errors import ConfigError, Deferred, Rejected, SourceError
-from biomedica.ids import ArticleId, parse_article_id
+from biomedica.ids import ArticleId, article_key, parse_article_id, split_key
 from biomedica.sources.files import digest_file, lies_inside, read_file
-from biomedica.sources.keys import Keys, pack, unpack
 from biomedica.sources.metadata import is_safe_name, parse_metadata
 from biomedica.sources.protocol import LISTING, Metadata, SourceArticle
 
 __all__ = ["UNREAD_DIGEST", "DirectorySource"]
+
+Keys = npt.NDArray[np.int64]
 
 UNREAD_DIGEST = b"\xff" * 16
 """The digest of a listed article whose metadata could not be read just now: like no done one."""
@@ -58,8 +60,8 @@ class DirectorySource:
         if ids is None:
             keys = self._scan()
         else:
-            wanted = np.unique(np.fromiter((pack(*i) for i in ids), np.int64))
-            if len(wanted) <= _FEW and np.all(unpack(wanted)[1]):
+            wanted = np.unique(np.fromiter((article_key(*i) for i in ids), np.int64))
+            if len(wanted) <= _FEW and np.all(split_key(wanted)[1]):
                 keys = wanted
             else:
                 keys = _select(self._scan(), wanted)
@@ -135,7 +137,7 @@ class DirectorySource:
         with ThreadPoolExecutor(_READERS) as pool:
             parts = list(pool.map(self._digests, chunks))
         found = np.concatenate([np.array(mask, bool) for mask, _ in parts] or [np.zeros(0, bool)])
-        pmcids, versions = unpack(keys[found])
+        pmcids, versions = split_key(keys[found])
         digests = pa.py_buffer(b"".join(digests for _, digests in parts))
         columns = [
             pa.array(pmcids, pa.int64()),
@@ -149,7 +151,7 @@ class DirectorySource:
         found: list[bool] = []
         digests: list[bytes] = []
         for key in keys.tolist():
-            path = self._metadata_path(ArticleId(*unpack(key)))
+            path = self._metadata_path(ArticleId(*split_key(key)))
             try:
                 digest = digest_file(self._root, path)
             except Deferred:
@@ -227,12 +229,12 @@ def _md5(data: bytes) -> str:
 
 def _select(keys: Keys, wanted: Keys) -> Keys:
     """Those of `keys` that `wanted` names; a wanted version 0 takes the highest of its article."""
-    pmcids, versions = unpack(wanted)
+    pmcids, versions = split_key(wanted)
     latest = pmcids[versions == 0]
-    last = np.searchsorted(keys, pack(latest + 1, np.zeros_like(latest))) - 1
+    last = np.searchsorted(keys, article_key(latest + 1, np.zeros_like(latest))) - 1
     last = last[last >= 0]
     highest = keys[last]
-    highest = highest[np.isin(unpack(highest)[0], latest)]
+    highest = highest[np.isin(split_key(highest)[0], latest)]
     return np.union1d(np.intersect1d(keys, wanted, assume_unique=True), highest)
 
 
@@ -248,7 +250,7 @@ def _entry_key(name: str, is_metadata: bool) -> int | None:
         article_id = parse_article_id(name)
     except ConfigError:
         return None
-    return pack(*article_id) if article_id.version else None
+    return article_key(*article_id) if article_id.version else None
 
 
 def _local_path(uri: str) -> str:

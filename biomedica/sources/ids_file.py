@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import IO, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from biomedica.errors import ConfigError
-from biomedica.ids import ARTICLE_PATTERN, ArticleId, parse_article_id
-from biomedica.sources.keys import Keys, pack, unpack
+from biomedica.ids import ARTICLE_PATTERN, ArticleId, article_key, parse_article_id, split_key
 
 __all__ = ["ID_TABLE", "read_id_table", "read_ids"]
+
+Keys = npt.NDArray[np.int64]
 
 ID_TABLE = pa.schema([pa.field("pmcid", pa.int64()), pa.field("version", pa.int32())])
 """Ids as integers; version 0 stands for the latest one."""
@@ -51,7 +53,7 @@ def read_id_table(values: Sequence[str]) -> pa.Table:
     for value in values:
         path = _file_of(value)
         if path is None:
-            inline.extend(pack(*parse_article_id(text)) for text in _items(value))
+            inline.extend(article_key(*parse_article_id(text)) for text in _items(value))
         else:
             parts.extend(_file_keys(path))
     keys = np.concatenate([np.array(inline, np.int64), *parts])
@@ -59,7 +61,7 @@ def read_id_table(values: Sequence[str]) -> pa.Table:
     keys.sort()
     first = np.ones(len(keys), bool)
     np.not_equal(keys[1:], keys[:-1], out=first[1:])
-    pmcids, versions = unpack(keys[first])
+    pmcids, versions = split_key(keys[first])
     columns = [pa.array(pmcids, pa.int64()), pa.array(versions.astype(np.int32), pa.int32())]
     return pa.Table.from_arrays(columns, schema=ID_TABLE)
 
@@ -177,4 +179,4 @@ def _pack_matches(matches: pa.StructArray) -> Keys:
     numbers: list[Keys] = [
         part.cast(pa.int64()).to_numpy(zero_copy_only=False) for part in (pmcid, version)
     ]
-    return pack(*numbers)
+    return article_key(*numbers)

@@ -2,12 +2,11 @@
 
 from biomedica.store.dataset import Dataset, VersionInfo
 from biomedica.store.done import (
-    VERSION_BITS,
     CurrentShards,
     Done,
-    article_keys,
     current_shards,
     done_articles,
+    listing_keys,
     pending,
 )
 from biomedica.store.shards import DataFile, table_of, write_file
@@ -16,7 +15,6 @@ from biomedica.store.verify import Finding, Report, verify
 from biomedica.store.writer import DatasetWriter
 
 __all__ = [
-    "VERSION_BITS",
     "CurrentShards",
     "DataFile",
     "Dataset",
@@ -26,9 +24,9 @@ __all__ = [
     "Report",
     "Storage",
     "VersionInfo",
-    "article_keys",
     "current_shards",
     "done_articles",
+    "listing_keys",
     "open_storage",
     "pending",
     "table_of",

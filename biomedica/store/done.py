@@ -19,17 +19,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from biomedica.errors import ConfigError, StoreError
+from biomedica.errors import StoreError
+from biomedica.ids import article_key
 from biomedica.store.dataset import Dataset, hidden_rows, hide
 from biomedica.store.storage import fault
 
 __all__ = [
     "CurrentShards",
     "Done",
-    "article_keys",
     "current_shards",
     "done_articles",
     "keys_of_ids",
+    "listing_keys",
     "pending",
 ]
 
@@ -38,7 +39,6 @@ Digests = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 Part = TypeVar("Part")
 
-VERSION_BITS = 16
 _FILES_A_TASK = 32
 _ROWS_A_STEP = 1 << 20
 _COLUMNS = {
@@ -53,7 +53,7 @@ _NIBBLE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 class Done:
     """Articles that need no work, sorted by key.
 
-    keys: int64 (n,), pmcid << 16 | version. digests: uint64 (2, n), the 16 bytes of the input
+    keys: int64 (n,), `ids.article_key`. digests: uint64 (2, n), the 16 bytes of the input
     digest as they stand in memory, halves apart; zeros for an id that the source did not have.
     """
 
@@ -84,11 +84,10 @@ class CurrentShards(Mapping[int, tuple[str, ...]]):
         return len(np.unique(self._keys))
 
 
-def article_keys(pmcid: npt.NDArray[np.integer[Any]], version: npt.NDArray[np.integer[Any]]) -> Keys:
-    """pmcid << 16 | version. Raises ConfigError for a version that does not fit."""
-    if len(version) and int(version.max()) >> VERSION_BITS:
-        raise ConfigError(f"article versions above {(1 << VERSION_BITS) - 1} do not exist")
-    return (pmcid.astype(np.int64) << VERSION_BITS) | version.astype(np.int64)
+def listing_keys(listing: pa.Table) -> Keys:
+    """The key of each row of a table with the columns pmcid and version."""
+    pmcids: Keys = listing["pmcid"].to_numpy()
+    return article_key(pmcids, listing["version"].to_numpy().astype(np.int64))
 
 
 def done_articles(dataset: Dataset, build_digest: str) -> Done:
@@ -125,14 +124,14 @@ def done_articles(dataset: Dataset, build_digest: str) -> Done:
 def pending(requested: pa.Table, done: Done) -> Mask:
     """Which rows of a LISTING are not done: bool (rows,), True where there is work.
 
-    Order and repetition of the rows do not matter. Raises ConfigError for impossible versions.
+    Order and repetition of the rows do not matter.
     """
     todo = np.ones(requested.num_rows, np.bool_)
     if not len(done):
         return todo
     for start in range(0, requested.num_rows, _ROWS_A_STEP):
         part = requested.slice(start, _ROWS_A_STEP).combine_chunks()
-        keys = article_keys(part["pmcid"].to_numpy(), part["version"].to_numpy())
+        keys = listing_keys(part)
         wanted = _digests_of_binary(part["input_digest"])
         at = np.searchsorted(done.keys, keys)
         at[at == len(done.keys)] = 0
@@ -240,7 +239,7 @@ def keys_of_ids(ids: pa.Array | pa.ChunkedArray) -> Keys:
     versioned = np.diff(starts) == 2
     versions = np.zeros(len(ids), np.int64)
     versions[versioned] = values[starts[:-1][versioned] + 1]
-    return article_keys(values[starts[:-1]], versions)
+    return article_key(values[starts[:-1]], versions)
 
 
 def _digests_of_hex(texts: pa.Array | pa.ChunkedArray) -> tuple[Digests, Mask]:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from biomedica.ids import ArticleId
-from biomedica.store.done import VERSION_BITS, keys_of_ids
+from biomedica.ids import ArticleId, split_key
+from biomedica.store.done import keys_of_ids
 from biomedica.store.report import Report
 
 __all__ = ["Ledger", "row_hashes"]
@@ -168,7 +168,7 @@ class Ledger:
         return found
 
     def _tell(self, code: str, table: str, key: int, message: str) -> None:
-        article = ArticleId(int(key) >> VERSION_BITS, int(key) & ((1 << VERSION_BITS) - 1))
+        article = ArticleId(*split_key(int(key)))
         self.report.add(code, table, str(article), f"{article} {message}")
 
 

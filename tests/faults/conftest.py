@@ -28,6 +28,7 @@ class Driver:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.errors = folder / "stderr.txt"
         self.token = secrets.token_hex(32)
         self._count = 0
 
@@ -62,19 +63,24 @@ class Driver:
         arguments = [str(path)] + ([str(die_after)] if die_after is not None else [])
         variables = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         variables |= {"RAY_AUTH_TOKEN": self.token, **(environment or {})}
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.driver", *arguments],
-            cwd=ROOT,
-            env=variables,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        with self.errors.open("ab") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.driver", *arguments],
+                cwd=ROOT,
+                env=variables,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
 
     def finish(self, source: Path, out: Path, ids: Sequence[str] | None = None, **options: Any) -> None:
         """A build that must end well."""
         process = self.start(source, out, ids, **options)
-        _, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors.decode()[-2000:]
+        self.ended_well(process)
+
+    def ended_well(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for a build that must end well."""
+        code = process.wait(timeout=240)
+        assert code == 0, self.errors.read_text()[-2000:]
 
 
 def kill(process: subprocess.Popen[bytes], after: float) -> bool:

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomedica.errors import ConfigError
+from biomedica.ids import article_key
 from biomedica.schema import table_schema
 from biomedica.sources.protocol import LISTING
 from biomedica.store import (
     Dataset,
     DatasetWriter,
     Done,
-    article_keys,
     current_shards,
     done_articles,
+    listing_keys,
     open_storage,
     pending,
     table_of,
@@ -136,7 +136,7 @@ def test_pending_in_chunks_and_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pa.concat_tables([listing(*rows[:5]), listing(*rows[5:])])
     held = listing(*rows[::3])
     digests = b"".join(held["input_digest"].to_pylist())
-    keys = article_keys(held["pmcid"].to_numpy(), held["version"].to_numpy())
+    keys = listing_keys(held)
     done = Done(keys, np.frombuffer(digests, np.uint64).reshape(-1, 2).T)
     wanted = [n % 3 != 0 for n in range(19)]
     assert pending(table, done).tolist() == wanted
@@ -160,10 +160,9 @@ def test_what_is_no_digest_is_never_done() -> None:
 
 
 def test_keys() -> None:
-    ids = pa.chunked_array([["PMC1.1", "PMC12"], ["PMC999999999999.65535"]])
-    assert keys_of_ids(ids).tolist() == [(1 << 16) | 1, 12 << 16, (999999999999 << 16) | 65535]
-    with pytest.raises(ConfigError, match="65535"):
-        article_keys(np.array([1]), np.array([65536]))
+    ids = pa.chunked_array([["PMC1.1", "PMC12"], ["PMC999999999999.99999"]])
+    expected = [article_key(1, 1), article_key(12, 0), article_key(999999999999, 99999)]
+    assert keys_of_ids(ids).tolist() == expected
 
 
 def test_the_columns_that_are_read_exist() -> None:
