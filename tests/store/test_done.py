@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomedica.ids import article_key
+from biomedica.ids import article_key, split_key
 from biomedica.schema import table_schema
 from biomedica.sources.protocol import LISTING
 from biomedica.store import (
@@ -59,7 +59,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_done_and_pending(root: Path) -> None:
     done = done_articles(Dataset.open(root), BUILD)
-    assert [(int(key) >> 16, int(key) & 0xFFFF) for key in done.keys] == [
+    assert [split_key(int(key)) for key in done.keys] == [
         (1, 1),
         (2, 1),
         (4, 1),
@@ -83,7 +83,7 @@ def test_done_and_pending(root: Path) -> None:
     assert pending(listing(*requested), done).tolist() == list(requested.values())
     assert pending(listing(), done).tolist() == []
     other = done_articles(Dataset.open(root), "c" * 16)
-    assert [int(key) >> 16 for key in other.keys] == [9]
+    assert [split_key(int(key))[0] for key in other.keys] == [9]
 
 
 def test_nothing_done(tmp_path: Path) -> None:
@@ -91,15 +91,15 @@ def test_nothing_done(tmp_path: Path) -> None:
     done = done_articles(Dataset.open(tmp_path), BUILD)
     assert len(done) == 0
     assert pending(listing((1, 1, input_digest(1))), done).tolist() == [True]
-    assert dict(current_shards(Dataset.open(tmp_path), np.array([5 << 16], np.int64))) == {}
+    assert dict(current_shards(Dataset.open(tmp_path), np.array([article_key(5, 0)], np.int64))) == {}
 
 
 def test_current_shards(root: Path) -> None:
     dataset = Dataset.open(root)
     numbers = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 0), (5, 1), (6, 1), (7, 1), (9, 1)]
-    keys = np.array([(pmcid << 16) | version for pmcid, version in numbers], np.int64)
+    keys = np.array([article_key(pmcid, version) for pmcid, version in numbers], np.int64)
     found = current_shards(dataset, keys)
-    assert {(key >> 16, key & 0xFFFF): shards for key, shards in found.items()} == {
+    assert {split_key(key): shards for key, shards in found.items()} == {
         (1, 1): (S1,),
         (2, 1): (S2,),
         (4, 1): (S3,),
@@ -107,15 +107,15 @@ def test_current_shards(root: Path) -> None:
         (9, 1): ("4" * 16,),
     }
     assert len(found) == 5
-    assert found.get(3 << 16) is None
+    assert found.get(article_key(3, 0)) is None
     assert dict(current_shards(dataset, np.empty(0, np.int64))) == {}
-    assert list(current_shards(dataset, keys[:1])) == [(1 << 16) | 1]
+    assert list(current_shards(dataset, keys[:1])) == [article_key(1, 1)]
 
 
 @given(
     st.lists(
         st.tuples(
-            st.integers(1, 10**12 - 1), st.integers(0, 65535), st.binary(min_size=16, max_size=16)
+            st.integers(1, 10**12 - 1), st.integers(0, 99_999), st.binary(min_size=16, max_size=16)
         )
     ),
     st.randoms(use_true_random=False),
@@ -123,7 +123,7 @@ def test_current_shards(root: Path) -> None:
 def test_pending_is_what_a_set_says(rows: list[tuple[int, int, bytes]], random: object) -> None:
     unique = {(pmcid, version): digest for pmcid, version, digest in rows}
     held = sorted(unique.items())[::2]
-    keys = np.array([(p << 16) | v for (p, v), _ in held], np.int64)
+    keys = np.array([article_key(p, v) for (p, v), _ in held], np.int64)
     digests = np.frombuffer(b"".join(digest for _, digest in held), np.uint64).reshape(-1, 2).T
     requested = pa.table([list(c) for c in zip(*rows, strict=True)] or [[], [], []], schema=LISTING)
     done = {(p, v, digest) for (p, v), digest in held}
