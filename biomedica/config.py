@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from biomedica.errors import ConfigError
 from biomedica.schema import FIGURE_KINDS, FORMAT_VERSION
@@ -88,6 +89,11 @@ class EmbedConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, gt=0, description="torch threads of one CPU actor")
 
+    @field_validator("models")
+    @classmethod
+    def _absolute_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(_absolute_model, models)))
+
 
 class StoreConfig(_Section):
     """How object storage is reached. Credentials come from the AWS chain, never from here."""
@@ -123,6 +129,11 @@ class JobConfig(_Section):
     store: StoreConfig = StoreConfig()
     runtime: RuntimeConfig = RuntimeConfig()
 
+    @field_validator("dataset")
+    @classmethod
+    def _absolute_dataset(cls, dataset: str) -> str:
+        return _absolute(dataset)
+
 
 class BuildConfig(JobConfig):
     """Everything `biomedica build` knows."""
@@ -133,6 +144,25 @@ class BuildConfig(JobConfig):
     )
     parse: ParseConfig = ParseConfig()
     license: LicenseConfig = LicenseConfig()
+
+    @field_validator("source")
+    @classmethod
+    def _absolute_source(cls, source: str) -> str:
+        return _absolute(source)
+
+
+def _absolute(place: str) -> str:
+    """A local path made absolute: workers run in another folder. URIs stay as they are."""
+    return place if "://" in place else os.path.abspath(os.path.expanduser(place))
+
+
+def _absolute_model(model: str) -> str:
+    """The local paths in the ways to name a model: FOLDER, local-dir:FOLDER, NAME=PATH."""
+    for mark in ("local-dir:", "="):
+        name, found, path = model.partition(mark)
+        if found:
+            return f"{name}{mark}{_absolute(path)}"
+    return _absolute(model) if os.path.exists(os.path.expanduser(model)) else model
 
 
 def digest_of(value: object) -> str:

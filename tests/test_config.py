@@ -22,7 +22,11 @@ def test_overrides_go_over_the_file(tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
     path.write_text("source: ./a\ndataset: ./b\nimage:\n  max_pixels: 5\nruntime: {workers: 3}\n")
     found = load_config(BuildConfig, path, {"image.max_pixels": 7, "source": None})
-    assert (found.source, found.image.max_pixels, found.runtime.workers) == ("./a", 7, 3)
+    assert (found.source, found.image.max_pixels, found.runtime.workers) == (
+        str(Path("a").resolve()),
+        7,
+        3,
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,3 +81,19 @@ def test_a_digest_covers_what_changes_rows_and_nothing_else() -> None:
     ):
         assert build_digest(other, "1") != digest
     assert build_digest(config(), "2") != digest
+
+
+def test_local_paths_become_absolute_for_workers_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    found = config(embed__models=["model", "./model", "ViT-B-32=w.pt", "ViT-B-32/openai", "hf-hub:a/b"])
+    assert (found.source, found.dataset) == (f"{tmp_path}/articles", f"{tmp_path}/out")
+    assert found.embed.models == (
+        f"{tmp_path}/model",
+        f"ViT-B-32={tmp_path}/w.pt",
+        "ViT-B-32/openai",
+        "hf-hub:a/b",
+    )
+    assert config(dataset="s3://bucket/x", source="file:///a b").dataset == "s3://bucket/x"

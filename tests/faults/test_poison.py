@@ -1,0 +1,106 @@
+"""An article that kills its worker, and an output that is full."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from biomedica.pipeline.articles import ABORT_VARIABLE
+from biomedica.store import Dataset, verify
+from tests.faults.conftest import ROOT, Driver
+from tests.integration.conftest import rows
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+
+def test_an_article_that_kills_its_worker(sample: Path, driver: Driver, tmp_path: Path) -> None:
+    """It is rejected, alone; its neighbours are written; without it the run is as any other."""
+    articles = sorted(path.stem for path in (sample / "metadata").glob("*.json"))[:9]
+    poisonous, out = articles[4], tmp_path / "out"
+    driver.finish(sample, out, articles, environment={ABORT_VARIABLE: poisonous})
+    rejected = {
+        row["article_id"]: row["reason"]
+        for row in rows(out, "rejects")
+        if row["item"] == row["article_id"]
+    }
+    assert rejected.pop(poisonous) == "kills_worker"
+    written = {row["article_id"] for row in rows(out, "articles")}
+    assert written | set(rejected) == set(articles) - {poisonous}
+    assert verify(str(out)).ok
+    before = Dataset.open(str(out)).version
+    driver.finish(sample, out, articles)  # done: it is not tried again
+    assert Dataset.open(str(out)).version == before
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_no_space_on_the_output(sample: Path, small_disk: Path) -> None:
+    """One sentence with the remedy; what was committed is whole."""
+    out = small_disk / "dataset"
+    done = subprocess.run(
+        [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out), "-q"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "space" in line
+    assert "run the same command again" in line
+    if (out / "articles" / "_delta_log").exists():
+        assert verify(str(out), deep=False).ok
+
+
+def test_ctrl_c_stops_a_run(sample: Path, tmp_path: Path) -> None:
+    """One line, status 1, and a dataset that the same command completes."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
+    command += ["--set", "runtime.articles_per_shard=2", "--json"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    deadline = time.monotonic() + 60
+    while not list((out / "pairs").glob("*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    if process.returncode != 0:  # it may have ended just before
+        assert process.returncode == 1
+        assert errors.strip().splitlines()[-1].startswith("stopped")
+        assert "Traceback" not in errors
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["articles_skipped"] + report["articles"] + report["articles_rejected"] == len(
+        list((sample / "metadata").glob("*.json"))
+    )
+    assert verify(str(out)).ok
