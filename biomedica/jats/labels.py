@@ -66,7 +66,10 @@ _NEXT_PANEL = re.compile(
     rf"\s?(?P<dash>[{_DASH}])\s?(?P<d>[A-Za-z])(?![A-Za-z\d])|"
     r"(?:\s?,\s?(?:and\s+|&\s*)?|\s+and\s+|\s?&\s?|/)(?P<s>[A-Za-z])(?![A-Za-z\d])"
 )
-_FOLLOWED = re.compile(r"\s+(?!and\b|or\b|to\b)\w")
+_TIGHT = re.compile(r"[,/&][A-Za-z]")
+_FOLLOWED = re.compile(
+    r"\s+(?!(?:and|or|to|respectively)\b|(?:show|depict|illustrate|demonstrate|indicate|represent)s?\b)\w"
+)
 _LABEL = re.compile(
     r"(?P<word>.*?)(?P<prefix>[A-Z]{1,2}[-.]?(?=\d))?"
     r"(?P<number>\d{1,4}(?:\.\d{1,3})*|[IVX]{1,6}\b)(?P<suffix>[A-Za-z](?![A-Za-z]))?(?P<rest>.*)",
@@ -90,8 +93,6 @@ class Cited(NamedTuple):
     panels: tuple[str, ...]
     is_between: bool
     """filled in between the two ends of a range"""
-    after_dash: bool
-    """the second end of a range, or between the two"""
     start: int
     end: int
 
@@ -191,9 +192,17 @@ def parent_number(number: Number) -> Number | None:
     return Number(family, int(value))
 
 
-def read_panels(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
-    """The panel letters that stand at `start`, as written, ranges filled; and where they end."""
+def read_panels(
+    text: str, start: int, end: int, *, sure: int = 0
+) -> tuple[tuple[str, ...], int]:
+    """The panel letters that stand at `start`, as written, ranges filled; and where they end.
+
+    sure: up to here all is known to belong to the citation (the end of its xref); further on a
+    letter before a word may be the word's: "Fig. 3A, R tumours".
+    """
     first = _FIRST_PANEL.match(text, start, end)
+    if first is None and start < sure:
+        first = _FIRST_PANEL.match(text, start, sure)
     if first is None:
         return (), start
     letters = [first["a"] or first["b"] or first["c"]]
@@ -204,11 +213,13 @@ def read_panels(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
         if letter.isupper() != last.isupper() or letter <= last:
             break
         if (
-            not found["dash"]
+            found.end() > sure
+            and not found["dash"]
+            and not _TIGHT.fullmatch(found[0])
             and ord(letter) - ord(last) > 1
             and _FOLLOWED.match(text, found.end(), end)
         ):
-            break  # "Fig. 3A, R tumours"
+            break
         if found["dash"]:
             letters += [chr(c) for c in range(ord(last) + 1, ord(letter))]
         letters.append(letter)
@@ -222,12 +233,20 @@ def read_panels(text: str, start: int, end: int) -> tuple[tuple[str, ...], int]:
 
 
 def read_cited(
-    text: str, start: int, end: int, *, base: str = "figure", group: str = "", is_plural: bool = False
+    text: str,
+    start: int,
+    end: int,
+    *,
+    base: str = "figure",
+    group: str = "",
+    is_plural: bool = False,
+    sure: int = 0,
 ) -> list[Cited]:
     """The numbers of a list that begins at `start`: "2A,B, 3 and 5–7".
 
-    After the first, a number counts only where the words are plural or where nothing but
-    punctuation follows: "Fig. 2 and 3 patients" names one figure.
+    After the first, a number counts only where the words are plural, where nothing but
+    punctuation follows, or up to `sure` (see `read_panels`): "Fig. 2 and 3 patients" names one
+    figure.
     """
     found: list[Cited] = []
     position, after_dash = start, False
@@ -240,14 +259,14 @@ def read_cited(
         child = _CHILD.match(text, stop, end)
         if child is not None:
             number, stop = Number(f"{family} {number.value} child", int(child[1])), child.end()
-        panels, stop = read_panels(text, stop, end)
+        panels, stop = read_panels(text, stop, end, sure=sure)
         if text[stop : stop + 1].isalnum() and not panels:
             break
-        if found and not is_plural and not _CLOSED.match(text, stop, end):
+        if found and not is_plural and stop > sure and not _CLOSED.match(text, stop, end):
             break
         if after_dash and found:
             found += _between(found[-1], number, position)
-        found.append(Cited(number, panels, False, after_dash, item.start(), stop))
+        found.append(Cited(number, panels, False, item.start(), stop))
         separator = _SEPARATOR.match(text, stop, end)
         if separator is None:
             break
@@ -260,4 +279,4 @@ def _between(first: Cited, last: Number, at: int) -> list[Cited]:
     if first.number.family != last.family or not low < high <= low + _MAX_RANGE:
         return []
     family = last.family
-    return [Cited(Number(family, n), (), True, True, at, at) for n in range(low + 1, high)]
+    return [Cited(Number(family, n), (), True, at, at) for n in range(low + 1, high)]

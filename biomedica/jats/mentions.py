@@ -2,6 +2,11 @@
 
 A mention is one (paragraph, figure) couple: several citations of one figure in one paragraph are
 one mention with the panels of all. The paragraph is the nearest `p`, table cell or title.
+
+`is_range` is for a figure that is named nowhere and lies strictly between two that are. The ends
+are what they would be alone: direct where an xref points at them, `is_text_only` where only the
+words name them. So in `<xref rid="f2">Figs. 2–4</xref>` 2 is direct, 3 `is_range`, and 4, to which
+no rid leads, `is_text_only`; an xref never makes more direct mentions than it has rids.
 """
 
 from __future__ import annotations
@@ -168,13 +173,16 @@ def _read_xrefs(tree: Tree, targets: Targets, element: Element) -> _Block:
 
 
 def _read_hit(targets: Targets, block: _Block, hit: _Hit) -> None:
-    """One xref: its figures with the panels named, and the further numbers of its list."""
+    """One xref: its figures with the panels named, and the further numbers of its list.
+
+    A number that no rid of the xref leads to is found by its label, see `is_range` above.
+    """
     text, (_, start, end) = block.text, hit.mark
     number = _NUMBER_IN_XREF.search(text, start, end)
     if number is None:
         panel = _PANEL_IN_XREF.match(text, start, end)
         at = panel.end() if panel is not None else end
-        panels = read_panels(text, at, hit.limit)[0] if start < end else ()
+        panels = read_panels(text, at, hit.limit, sure=end)[0] if start < end else ()
         for record in hit.records:
             block.add(record, _DIRECT, start, panels if len(hit.records) == 1 else ())
         return
@@ -189,13 +197,13 @@ def _read_hit(targets: Targets, block: _Block, hit: _Hit) -> None:
         panels = tuple(letter for i in fitting for letter in cited[i].panels)
         block.add(record, _DIRECT, start, panels)
     first = hit.records[0]
-    if not matched or not first.numbers or 0 not in matched:
+    if not matched or not first.numbers:
         return
     for i, c in enumerate(cited):
         if i not in matched:
             other = targets.by_number(first.scope, Number(first.numbers[0].family, c.number.value))
             if other is not None and other not in hit.records:
-                block.add(other, _RANGE if c.after_dash else _TEXT_ONLY, c.start, c.panels)
+                block.add(other, _RANGE if c.is_between else _TEXT_ONLY, c.start, c.panels)
 
 
 def _cited_from(block: _Block, hit: _Hit, start: int) -> list[Cited]:
@@ -206,8 +214,8 @@ def _cited_from(block: _Block, hit: _Hit, start: int) -> list[Cited]:
         re.search(r"(?i)\b(?:figures|figs|schemes|plates|charts)\b", text[max(0, begin - 10) : end])
     )
     if text[end : end + 1].isdigit():
-        return read_cited(text, start, end, is_plural=True)
-    cited = read_cited(text, start, hit.limit, is_plural=is_plural)
+        return read_cited(text, start, end, is_plural=True, sure=end)
+    cited = read_cited(text, start, hit.limit, is_plural=is_plural, sure=end)
     return [c for c in cited if c.start < end or (is_plural or hit.limit > end)]
 
 

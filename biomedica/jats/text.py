@@ -18,6 +18,7 @@ from biomedica.jats.xml import MATHML, Element
 __all__ = [
     "COMPOUND_NAMES",
     "LEFT_OUT",
+    "ONE_FORM",
     "Mark",
     "clean",
     "marked_text",
@@ -62,6 +63,8 @@ _BLOCKS = frozenset(
 _ONE_OF = frozenset({"alternatives", "citation-alternatives", "name-alternatives"})
 _FORMULAS = frozenset({"inline-formula", "disp-formula"})
 _MATH = frozenset({"math", MATHML + "math"})
+ONE_FORM = _ONE_OF | _FORMULAS | _MATH | {"tex-math"}
+"""Read as one whole, wherever they stand: one branch of several, without a formula's label."""
 COMPOUND_NAMES = LEFT_OUT | _BLOCKS | _ONE_OF | _FORMULAS | {"tex-math", "math"}
 """An element that holds none of these inside is the plain concatenation of its text nodes."""
 
@@ -118,7 +121,10 @@ class _Walk:
 
     def run(self, element: Element) -> None:
         stack: list[Element | str] = []
-        self._push_content(stack, element)
+        if element.tag in ONE_FORM:
+            self._visit(stack, element)
+        else:
+            self._push_content(stack, element)
         while stack:
             item = stack.pop()
             if isinstance(item, str):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from biomedica.jats.text import COMPOUND_NAMES, clean, plain_of, stream_of
+from biomedica.jats.text import COMPOUND_NAMES, ONE_FORM, clean, plain_of, stream_of
 from biomedica.jats.xml import MATHML, Element
 
 __all__ = ["MAX_BLOCK_DEPTH", "SUB_ARTICLES", "XML_LANG", "Place", "Tree", "href_of", "own_children"]
@@ -102,7 +102,7 @@ class Tree:
             return ""
         known = self._texts.get(element)
         if known is None:
-            if element in self._compound:
+            if element in self._compound or element.tag in ONE_FORM:
                 known = plain_of(stream_of(element)[0])
             else:
                 known = clean(_string(element))

@@ -65,10 +65,17 @@ def test_a_mention_is_a_paragraph_with_its_sentence_and_section() -> None:
         ("<xref rid='f1'>Fig. 1A</xref>, R tumours", "A"),
         ("<xref rid='f1'>Fig. 1</xref><sup>2</sup>", ""),
         ("<xref rid='f1'/> and", ""),
+        ("As <xref rid='f1'>Figure 1A,C</xref> shows", "A,C"),
+        ("As <xref rid='f1'>Figure 1A, C and F</xref> mice", "A,C,F"),
+        ("As <xref rid='f1'>Fig. 1 A</xref> mouse", "A"),
+        ("Figure <xref rid='f1'>1A</xref>,C mice", "A,C"),
+        ("<xref rid='f1'>Fig. 1</xref>A and D show", "A,D"),
+        ("<xref rid='f1'>Fig. 1</xref>A and T cells", "A"),
+        ("in Figure 1A,C mice", "A,C/T"),
     ],
 )
 def test_panels(text: str, panels: str) -> None:
-    assert summary(text) == {"f1": panels + "/"}
+    assert summary(text) == {"f1": panels if "/" in panels else panels + "/"}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +88,10 @@ def test_panels(text: str, panels: str) -> None:
             {"f2": "/", "f3": "/R", "f4": "/"},
         ),
         ("<xref rid='f2'>Figs. 2</xref>, <xref rid='f4'>4</xref>", {"f2": "/", "f4": "/"}),
-        ("<xref rid='f2'>Figs. 2–4</xref>", {"f2": "/", "f3": "/R", "f4": "/R"}),
+        ("<xref rid='f2'>Figs. 2–4</xref>", {"f2": "/", "f3": "/R", "f4": "/T"}),
+        ("<xref rid='f4'>Figs. 2–4</xref>", {"f2": "/T", "f3": "/R", "f4": "/"}),
+        ("<xref rid='f2 f4'>Figs. 2–4</xref>", {"f2": "/", "f3": "/R", "f4": "/"}),
+        ("see <xref rid='f2'>Fig. 2 and 3</xref> mice", {"f2": "/", "f3": "/T"}),
         ("(<xref rid='f2'>Fig. 2</xref> and 3)", {"f2": "/", "f3": "/T"}),
         ("<xref rid='f2'>Fig. 2</xref> and 3 mice", {"f2": "/"}),
         (

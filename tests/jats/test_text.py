@@ -111,6 +111,15 @@ def test_one_branch_of_a_formula() -> None:
         assert markup == f"with ${shown}$&lt;1"
 
 
+def test_a_formula_stands_without_its_label_wherever_it_stands() -> None:
+    one = "<disp-formula><label>(1)</label><mml:math><mml:mi>y</mml:mi></mml:math></disp-formula>"
+    two = "<disp-formula>x = 2<label>Equation 2</label></disp-formula>"
+    group = f"<disp-formula-group>{one}{two}</disp-formula-group>"
+    body = f"{one}<p>Here {one} and {two}</p>{two}<list><list-item>{two}</list-item></list>{group}"
+    (section,) = parse(body).text
+    assert section.text == "y\nHere y and x = 2\nx = 2\nx = 2\ny x = 2"
+
+
 def test_a_formula_only_as_an_image_is_a_warning() -> None:
     article = parse(
         fig(

@@ -90,11 +90,12 @@ def _range_of_ends(draft: Draft, figures: Sequence[Figure]) -> Naming:
 
 
 def _range_in_one(draft: Draft, figures: Sequence[Figure]) -> Naming:
-    """A range written inside a single link to its first figure."""
-    first, *others = figures
-    text = f"{draft.house.in_text_plural}{_number(first)}–{_number(figures[-1])}"
-    inside = tuple(Cite(figure.id or "", is_range=True) for figure in others)
-    return (_xref(text, first),), (Cite(first.id or ""), *inside)
+    """A range written inside a single link to its first figure; the last is named in words alone."""
+    first, *between, last = figures
+    text = f"{draft.house.in_text_plural}{_number(first)}–{_number(last)}"
+    inside = tuple(Cite(figure.id or "", is_range=True) for figure in between)
+    named = (Cite(first.id or ""), *inside, Cite(last.id or "", is_text_only=True))
+    return (_xref(text, first),), named
 
 
 def _unlinked(draft: Draft, figure: Figure) -> Naming:
