@@ -237,8 +237,8 @@ def compose_citation(
     first, last = tree.text(meta.find("fpage")), tree.text(meta.find("lpage"))
     pages = f"{first}-{last}" if first and last and first != last else first
     pages = pages or tree.text(meta.find("elocation-id"))
-    where = (volume + (f"({issue})" if issue else "")) + (f":{pages}" if pages else "")
-    middle = ";".join(part for part in (when, where) if part)
+    where = volume + (f"({issue})" if issue else "")
+    middle = ":".join(part for part in (";".join(p for p in (when, where) if p), pages) if part)
     parts = [journal, middle, f"doi: {doi}" if doi else ""]
     text = ". ".join(part.rstrip(".") for part in parts if part)
     return (text if doi else f"{text}.") if journal or middle else None

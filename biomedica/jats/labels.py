@@ -58,9 +58,10 @@ _SEPARATOR = re.compile(
 )
 _CLOSED = re.compile(rf"\s*(?:[).,;:\]{_DASH}]|\Z|and\b|&)")
 _FIRST_PANEL = re.compile(
-    r"(?P<bracket>\s?\()(?P<a>[A-Za-z])(?=\s*[),–-]|\s+and\b)|"
+    r"(?:\s?[▸►]\s?)?"  # the arrow of crystallography journals: "Fig. 1 ▸ a"
+    r"(?:(?P<bracket>\s?\()(?P<a>[A-Za-z])(?=\s*[),–-]|\s+and\b)|"
     r"(?P<b>[A-Za-z])(?:i{1,3}|iv)?(?![A-Za-z\d])|"
-    rf"\s(?P<c>[A-Z])(?=\s*[,;)\]{_DASH}](?!\w{{2}})|\s+and\s+[A-Z]\b|\.?\Z)"
+    rf"\s(?P<c>[A-Z])(?=\s*[,;)\]{_DASH}](?!\w{{2}})|\s+and\s+[A-Z]\b|\.?\Z))"
 )
 _NEXT_PANEL = re.compile(
     rf"\s?(?P<dash>[{_DASH}])\s?(?P<d>[A-Za-z])(?![A-Za-z\d])|"
@@ -192,9 +193,7 @@ def parent_number(number: Number) -> Number | None:
     return Number(family, int(value))
 
 
-def read_panels(
-    text: str, start: int, end: int, *, sure: int = 0
-) -> tuple[tuple[str, ...], int]:
+def read_panels(text: str, start: int, end: int, *, sure: int = 0) -> tuple[tuple[str, ...], int]:
     """The panel letters that stand at `start`, as written, ranges filled; and where they end.
 
     sure: up to here all is known to belong to the citation (the end of its xref); further on a

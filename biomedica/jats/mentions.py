@@ -189,10 +189,9 @@ def _read_hit(targets: Targets, block: _Block, hit: _Hit) -> None:
     cited = _cited_from(block, hit, number.start())
     matched: set[int] = set()
     for record in hit.records:
-        values = {n.value for n in record.numbers}
-        fitting = [i for i, c in enumerate(cited) if c.number.value in values]
-        if not fitting and len(hit.records) == 1 and cited and not values:
-            fitting = [0]
+        fitting = [i for i, c in enumerate(cited) if any(_fits(c, n) for n in record.numbers)]
+        if not fitting and len(hit.records) == 1 and cited:
+            fitting = [0] if _is_likely(cited[0], record) else []
         matched.update(fitting)
         panels = tuple(letter for i in fitting for letter in cited[i].panels)
         block.add(record, _DIRECT, start, panels)
@@ -201,9 +200,27 @@ def _read_hit(targets: Targets, block: _Block, hit: _Hit) -> None:
         return
     for i, c in enumerate(cited):
         if i not in matched:
-            other = targets.by_number(first.scope, Number(first.numbers[0].family, c.number.value))
+            other = targets.by_number(first.scope, _in_family(c, first.numbers[0]))
             if other is not None and other not in hit.records:
                 block.add(other, _RANGE if c.is_between else _TEXT_ONLY, c.start, c.panels)
+
+
+def _fits(cited: Cited, number: Number) -> bool:
+    """Whether a citation is that number: S1 is not 1, but 1 may be Supplementary Figure 1."""
+    _, _, series = cited.number.family.partition(" ")
+    return cited.number.value == number.value and number.family.endswith(series)
+
+
+def _is_likely(first: Cited, record: Record) -> bool:
+    """Whether the first number is the figure's although the two do not fit."""
+    return not record.numbers or first.number.value in {n.value for n in record.numbers}
+
+
+def _in_family(cited: Cited, number: Number) -> Number:
+    """The number that is cited in one list with `number`: of its family, or of the series named."""
+    word, _, _ = number.family.partition(" ")
+    _, _, series = cited.number.family.partition(" ")
+    return Number(f"{word} {series}" if series else number.family, cited.number.value)
 
 
 def _cited_from(block: _Block, hit: _Hit, start: int) -> list[Cited]:

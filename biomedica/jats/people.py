@@ -13,6 +13,11 @@ __all__ = ["read_authors", "read_funding"]
 
 _ORCID = re.compile(r"(\d{4}-?\d{4}-?\d{4}-?\d{3}[\dX])\b", re.IGNORECASE)
 _NOT_AUTHORS = re.compile(r"editor|reviewer|translator|illustrator|referee|assistant|guest", re.I)
+_CONTACT = re.compile(
+    r"[\s,;.(]*\b(?:e-?mails?|correo(?:\s+electrónico)?|orcid)\b\s*(?:[:;,.]|\([A-Z. -]{1,12}\)|\[?https?://\S*|\s)*\Z",
+    re.IGNORECASE,
+)
+"""What is left of an e-mail address at the end, with the initials of its owner, or an ORCID."""
 _NOT_IN_AFFILIATION = frozenset(
     {"label", "email", "institution-id", "fax", "phone", "xref", "fn", "target"}
 )
@@ -20,11 +25,10 @@ _NOT_IN_AFFILIATION = frozenset(
 
 def read_authors(tree: Tree, meta: Element) -> tuple[Author, ...]:
     """The authors in order, a group's members not beside the group; no e-mail addresses."""
-    affiliations = {
-        node.get("id"): text
-        for node in meta.iter("aff")
-        if node.get("id") and (text := _affiliation(node))
-    }
+    affiliations: dict[str, list[str]] = {}
+    for node in meta.iter("aff"):
+        if (name := node.get("id")) and (text := _affiliation(node)):
+            affiliations.setdefault(name, []).append(text)
     authors: list[Author] = []
     common = [text for node in meta.iterchildren("aff", "aff-alternatives") if (text := _aff(node))]
     for group in meta.iterchildren("contrib-group"):
@@ -70,12 +74,12 @@ def _orcid(contrib: Element) -> str | None:
     return None
 
 
-def _affiliations_of(contrib: Element, by_id: dict[str, str]) -> list[str]:
+def _affiliations_of(contrib: Element, by_id: dict[str, list[str]]) -> list[str]:
     found = [text for node in contrib.iterchildren("aff", "aff-alternatives") if (text := _aff(node))]
     own = (child for child in contrib if child.tag not in ("collab", "collab-alternatives"))
     for xref in (xref for child in own for xref in child.iter("xref")):
         if xref.get("ref-type", "aff") == "aff":
-            found += (by_id[rid] for rid in (xref.get("rid") or "").split() if rid in by_id)
+            found += (text for rid in (xref.get("rid") or "").split() for text in by_id.get(rid, ()))
     return found
 
 
@@ -90,8 +94,11 @@ def _affiliation(node: Element) -> str:
     printed = node.find("institution[@content-type='original']")  # SciELO: the parts follow tagged
     _collect(node if printed is None else printed, parts)
     text = clean("".join(parts))
+    shorter = _CONTACT.sub("", text)
+    while shorter != text:
+        text, shorter = shorter, _CONTACT.sub("", shorter)
     text = re.sub(r"(?:\s*,)+\s*", ", ", text)
-    return re.sub(r"\s*[,;]\s*([.;])|\A[\s,;]+|[\s,;]+\Z", r"\1", text).strip()
+    return re.sub(r"\s*[,;]\s*([.;])|(;),|\s+(\.)|\A[\s,;.:]+|[\s,;]+\Z", r"\1\2\3", text).strip()
 
 
 def _collect(node: Element, parts: list[str]) -> None:

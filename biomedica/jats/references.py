@@ -119,10 +119,11 @@ def _raw(citation: Element) -> str:
     parts: list[str] = []
     for event, node in etree.iterwalk(citation, events=("start", "end")):
         if event == "start":
-            parts.append(node.text or "")
+            is_glued = node.tag == "pub-id" and parts and parts[-1].endswith(".")
+            parts.append((" " if is_glued else "") + (node.text or ""))
         elif node is not citation:
             parts.append(node.tail or ("" if node.tag in _INLINE else " "))
-    return clean("".join(parts))
+    return re.sub(r"\s+([,;.:)])", r"\1", clean("".join(parts)))
 
 
 def _linked_doi(node: Element) -> str | None:

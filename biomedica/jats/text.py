@@ -65,7 +65,8 @@ _FORMULAS = frozenset({"inline-formula", "disp-formula"})
 _MATH = frozenset({"math", MATHML + "math"})
 ONE_FORM = _ONE_OF | _FORMULAS | _MATH | {"tex-math"}
 """Read as one whole, wherever they stand: one branch of several, without a formula's label."""
-COMPOUND_NAMES = LEFT_OUT | _BLOCKS | _ONE_OF | _FORMULAS | {"tex-math", "math"}
+_TAXON_PART = "taxon-name-part"
+COMPOUND_NAMES = LEFT_OUT | _BLOCKS | ONE_FORM | {_TAXON_PART}
 """An element that holds none of these inside is the plain concatenation of its text nodes."""
 
 
@@ -158,6 +159,8 @@ class _Walk:
         elif name in _BLOCKS:
             self._visit_block(stack, element)
         else:
+            if name == _TAXON_PART and _follows_directly(element):
+                self.out.append(" ")
             opening, closing = self._signs(element)
             if closing:
                 stack.append(closing)
@@ -223,6 +226,12 @@ class _Walk:
         if text:
             self.has_formula = True
             self.out += (_MATH_OPEN, text, _MATH_CLOSE)
+
+
+def _follows_directly(element: Element) -> bool:
+    """Whether it stands right behind its like: `<genus/><species/>` are two words."""
+    before = element.getprevious()
+    return before is not None and before.tag == element.tag and not before.tail
 
 
 def _collapse(stream: str) -> list[str]:

@@ -247,6 +247,30 @@ def test_metadata_come_from_the_front_alone() -> None:
     assert with_sub == without
 
 
+@pytest.mark.parametrize(
+    ("printed", "text"),
+    [
+        (
+            "Uni A, Town; E-Mails: <email>a@b.org</email> (A.B.); <email>c@d.org</email> (C.-D.E.)",
+            "Uni A, Town",
+        ),
+        ("Uni A , Town . Email: <email>a@b.org</email> ; [<uri>http://a.org/</uri>]", "Uni A, Town"),
+        ("Uni A, Town. E-mail: a@b.org. ORCID: https://orcid.org/0000-0002-1825-0097", "Uni A, Town"),
+        ("<sup>1</sup>. Uni A, Town.", "Uni A, Town."),
+        (
+            "<institution>Uni A</institution><addr-line>Town 7;</addr-line><country>Chile</country>",
+            "Uni A, Town 7; Chile",
+        ),
+    ],
+)
+def test_affiliations_hold_no_way_to_write(printed: str, text: str) -> None:
+    contrib = '<contrib><name><surname>Doe</surname></name><xref ref-type="aff" rid="a"/></contrib>'
+    meta = f"<contrib-group>{contrib}</contrib-group><aff id='a'>{printed}</aff>"
+    assert front(meta).authors[0].affiliations == (text,)
+    twice = front(f"{meta}<aff id='a'>Uni B</aff>")
+    assert twice.authors[0].affiliations == (text, "Uni B")
+
+
 def test_a_citation_is_composed() -> None:
     meta = (
         ids(("doi", "10.1234/x"))
@@ -255,6 +279,10 @@ def test_a_citation_is_composed() -> None:
     )
     assert front(meta).citation == "Journal of Mice. 2024 Sep 18;24(18):1-7. doi: 10.1234/x"
     assert front(date("ppub", "2024")).citation == "Journal of Mice. 2024."
+    preprint = date("epub", "2024") + "<elocation-id>2024.01</elocation-id>"
+    assert front(preprint).citation == "Journal of Mice. 2024:2024.01."
+    online = date("epub", "2024") + "<issue>7</issue><elocation-id>e5</elocation-id>"
+    assert front(online).citation == "Journal of Mice. 2024;(7):e5."
 
 
 def test_references() -> None:
@@ -283,6 +311,17 @@ def test_references() -> None:
     for ref in (both, turned):
         (one,) = parse(back=f"<ref-list>{ref}</ref-list>").references
         assert (one.year, one.text) == (2003, "Doe 2003.")
+
+
+def test_a_reference_reads_as_printed() -> None:
+    name = "<string-name><surname>{}</surname> <given-names>{}</given-names></string-name>".format
+    ref = (
+        f"<ref><mixed-citation>{name('Doe', 'J.')}, {name('Lee', 'A')}. <source>J Cats</source>, "
+        '<fpage>1</fpage>–<lpage>7</lpage>.<pub-id pub-id-type="pmid">42</pub-id>'
+        '<pub-id pub-id-type="doi">10.1/x</pub-id></mixed-citation></ref>'
+    )
+    (one,) = parse(back=f"<ref-list>{ref}</ref-list>").references
+    assert one.text == "Doe J., Lee A. J Cats, 1–7. 42 10.1/x"
 
 
 def test_body() -> None:

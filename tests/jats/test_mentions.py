@@ -72,6 +72,12 @@ def test_a_mention_is_a_paragraph_with_its_sentence_and_section() -> None:
         ("<xref rid='f1'>Fig. 1</xref>A and D show", "A,D"),
         ("<xref rid='f1'>Fig. 1</xref>A and T cells", "A"),
         ("in Figure 1A,C mice", "A,C/T"),
+        ("(Fig. 1<xref rid='f1'> ▸</xref><italic>a</italic>)", "a"),
+        ("(Fig. 1<xref rid='f1'> ▸</xref>)", ""),
+        (
+            "Figs. 1<xref rid='f1'> ▸</xref>(<italic>a</italic>) and 1<xref rid='f1'> ▸</xref>(<italic>c</italic>)",
+            "a,c",
+        ),
     ],
 )
 def test_panels(text: str, panels: str) -> None:
@@ -92,6 +98,10 @@ def test_panels(text: str, panels: str) -> None:
         ("<xref rid='f4'>Figs. 2–4</xref>", {"f2": "/T", "f3": "/R", "f4": "/"}),
         ("<xref rid='f2 f4'>Figs. 2–4</xref>", {"f2": "/", "f3": "/R", "f4": "/"}),
         ("see <xref rid='f2'>Fig. 2 and 3</xref> mice", {"f2": "/", "f3": "/T"}),
+        ("(Figures <xref rid='f1'>1</xref>c and S1d)", {"f1": "c/", "s1": "d/T"}),
+        ("(<xref rid='f3'>Figures 3a and S1b</xref>)", {"f3": "a/", "s1": "b/T"}),
+        ("(<xref rid='s1'>Figures S1b and 3</xref>)", {"s1": "b/"}),
+        ("(<xref rid='f4'>Figures S4b</xref>)", {"f4": "b/"}),
         ("(<xref rid='f2'>Fig. 2</xref> and 3)", {"f2": "/", "f3": "/T"}),
         ("<xref rid='f2'>Fig. 2</xref> and 3 mice", {"f2": "/"}),
         (

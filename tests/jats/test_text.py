@@ -96,6 +96,18 @@ def test_what_is_left_out_of_a_caption() -> None:
     assert text == "Seen (Smith, 2003). line here"
 
 
+def test_the_parts_of_a_name_are_words() -> None:
+    part = "<{0}taxon-name-part>{1}</{0}taxon-name-part>".format
+    name = f"<taxon-name>{part('', 'Mus')}{part('', 'musculus')}<object-id>7</object-id></taxon-name>"
+    assert caption(f"<caption><p>Of <italic>{name}</italic>.</p></caption>") == (
+        "Of Mus musculus.",
+        None,
+        "Of <i>Mus musculus</i>.",
+    )
+    named = f"<taxon-name>{part('', 'M.')} ({part('', 'Mus')})</taxon-name>"
+    assert caption(f"<caption><p>{named}s</p></caption>")[0] == "M. (Mus)s"
+
+
 def test_one_branch_of_a_formula() -> None:
     tex = r"\documentclass[12pt]{minimal} \usepackage{amsmath} \begin{document}$$\alpha_{i}$$\end{document}"
     mathml = "<mml:math><mml:msub><mml:mi>α</mml:mi><mml:mi>i</mml:mi></mml:msub></mml:math>"
