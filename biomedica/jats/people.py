@@ -14,7 +14,7 @@ __all__ = ["read_authors", "read_funding"]
 _ORCID = re.compile(r"(\d{4}-?\d{4}-?\d{4}-?\d{3}[\dX])\b", re.IGNORECASE)
 _NOT_AUTHORS = re.compile(r"editor|reviewer|translator|illustrator|referee|assistant|guest", re.I)
 _CONTACT = re.compile(
-    r"[\s,;.(]*\b(?:e-?mails?|correo(?:\s+electrónico)?|orcid)\b\s*(?:[:;,.]|\([A-Z. -]{1,12}\)|\[?https?://\S*|\s)*\Z",
+    r"(?:e-?mails?|correo(?:\s+electrónico)?|orcid)\b(?:[:;,.]|\([A-Z. -]{1,12}\)|\[?https?://\S*|\s)*\Z",
     re.IGNORECASE,
 )
 """What is left of an e-mail address at the end, with the initials of its owner, or an ORCID."""
@@ -25,23 +25,22 @@ _NOT_IN_AFFILIATION = frozenset(
 
 def read_authors(tree: Tree, meta: Element) -> tuple[Author, ...]:
     """The authors in order, a group's members not beside the group; no e-mail addresses."""
-    affiliations: dict[str, list[str]] = {}
-    for node in meta.iter("aff"):
-        if (name := node.get("id")) and (text := _affiliation(node)):
-            affiliations.setdefault(name, []).append(text)
+    texts = {node: _affiliation(node) for node in meta.iter("aff")}
+    by_id: dict[str, list[str]] = {}
+    for node, text in texts.items():
+        if text and (name := node.get("id")):
+            by_id.setdefault(name, []).append(text)
     authors: list[Author] = []
-    common = [text for node in meta.iterchildren("aff", "aff-alternatives") if (text := _aff(node))]
+    common = _affiliations_in(meta, texts)
     for group in meta.iterchildren("contrib-group"):
         if _NOT_AUTHORS.search(group.get("content-type") or ""):
             continue
-        shared = [
-            text for node in group.iterchildren("aff", "aff-alternatives") if (text := _aff(node))
-        ]
+        shared = _affiliations_in(group, texts)
         for contrib in group.iterchildren("contrib"):
             kind = contrib.get("contrib-type") or "author"
             name = "" if _NOT_AUTHORS.search(kind) else _name(tree, contrib)
             if name:
-                own = _affiliations_of(contrib, affiliations)
+                own = _affiliations_in(contrib, texts) + _linked_affiliations(contrib, by_id)
                 places = tuple(dict.fromkeys(own or shared or common))
                 authors.append(Author(name, _orcid(contrib), places))
     return tuple(authors)
@@ -74,18 +73,21 @@ def _orcid(contrib: Element) -> str | None:
     return None
 
 
-def _affiliations_of(contrib: Element, by_id: dict[str, list[str]]) -> list[str]:
-    found = [text for node in contrib.iterchildren("aff", "aff-alternatives") if (text := _aff(node))]
+def _affiliations_in(parent: Element, texts: dict[Element, str]) -> list[str]:
+    """Those that are children; of alternatives the first."""
+    nodes = parent.iterchildren("aff", "aff-alternatives")
+    firsts = (node.find("aff") if node.tag == "aff-alternatives" else node for node in nodes)
+    return [text for node in firsts if (text := texts.get(node))]
+
+
+def _linked_affiliations(contrib: Element, by_id: dict[str, list[str]]) -> list[str]:
+    """Those that xrefs outside a group's name point at."""
+    found: list[str] = []
     own = (child for child in contrib if child.tag not in ("collab", "collab-alternatives"))
     for xref in (xref for child in own for xref in child.iter("xref")):
         if xref.get("ref-type", "aff") == "aff":
             found += (text for rid in (xref.get("rid") or "").split() for text in by_id.get(rid, ()))
     return found
-
-
-def _aff(node: Element) -> str:
-    first = node.find("aff") if node.tag == "aff-alternatives" else node
-    return _affiliation(first) if first is not None else ""
 
 
 def _affiliation(node: Element) -> str:
@@ -94,9 +96,8 @@ def _affiliation(node: Element) -> str:
     printed = node.find("institution[@content-type='original']")  # SciELO: the parts follow tagged
     _collect(node if printed is None else printed, parts)
     text = clean("".join(parts))
-    shorter = _CONTACT.sub("", text)
-    while shorter != text:
-        text, shorter = shorter, _CONTACT.sub("", shorter)
+    while (found := _CONTACT.search(text)) is not None:
+        text = text[: found.start()].rstrip(" ;,.(")
     text = re.sub(r"(?:\s*,)+\s*", ", ", text)
     return re.sub(r"\s*[,;]\s*([.;])|(;),|\s+(\.)|\A[\s,;.:]+|[\s,;]+\Z", r"\1\2\3", text).strip()
 

@@ -64,7 +64,7 @@ class Tree:
         self.nodes: list[Element] = list(article.iter())
         """every element, kept alive so that an element is one object as long as the tree lives"""
         self.named: dict[str, list[Element]] = {name: [] for name in _INDEXED}
-        self.order: dict[Element, int] = {}
+        self.order: dict[Element, int] = {element: i for i, element in enumerate(self.nodes)}
         self.language: str | None = article.get(XML_LANG) or None
         self._compound: set[Element] = set()
         self._texts: dict[Element, str] = {}
@@ -72,9 +72,8 @@ class Tree:
         self._index()
 
     def _index(self) -> None:
-        named, compound, order = self.named, self._compound, self.order
-        for index, element in enumerate(self.nodes):
-            order[element] = index
+        named, compound = self.named, self._compound
+        for element in self.nodes:
             tag = element.tag
             if tag[0] == "{":
                 if tag.startswith(MATHML):
@@ -105,7 +104,7 @@ class Tree:
             if element in self._compound or element.tag in ONE_FORM:
                 known = plain_of(stream_of(element)[0])
             else:
-                known = clean(_string(element))
+                known = clean(_string(element) if len(element) else element.text or "")
             self._texts[element] = known
         return known
 
