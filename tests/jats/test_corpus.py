@@ -236,6 +236,25 @@ def test_mentions_are_text_of_the_document(articles: list[tuple[Path, Any, Artic
                     assert not any(c in mention.paragraph for c in captions), (path, figure.figure_id)
 
 
+def test_a_range_lies_between_two_that_are_named(articles: list[tuple[Path, Any, Article]]) -> None:
+    ranges = 0
+    for path, _, article in articles:
+        named: dict[str, set[int]] = {}
+        inside: list[tuple[str, int]] = []
+        for figure in article.figures:
+            number = re.fullmatch(r"Fig\S*\s*(\d+)", figure.label or "", re.IGNORECASE)
+            for mention in figure.mentions if number is not None else ():
+                value = int(number[1]) if number is not None else 0
+                if mention.is_range:
+                    inside.append((mention.paragraph, value))
+                elif not mention.via_parent:
+                    named.setdefault(mention.paragraph, set()).add(value)
+        for paragraph, value in inside:
+            assert min(named[paragraph]) < value < max(named[paragraph]), (path, value)
+            ranges += 1
+    assert ranges >= 10
+
+
 def test_metadata(articles: list[tuple[Path, Any, Article]]) -> None:
     for path, root, article in articles:
         assert article.pmcid is None or re.fullmatch(r"PMC\d+", article.pmcid), path
