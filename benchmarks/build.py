@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-ARTICLES = 2_000
+ARTICLES = 3_000
 UNIQUE = 500
 
 

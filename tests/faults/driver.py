@@ -2,19 +2,28 @@
 
     python -m tests.faults.driver CONFIG.json [COMMITS]
 
-COMMITS: after so many commits of a table the process kills itself with SIGKILL.
+COMMITS: after so many commits of a table the process kills itself with SIGKILL. Shards are then
+built in this process, without Ray: what is tested is the log, dozens of times.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from biomedica.config import BuildConfig
+from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline import run_build
+from biomedica.pipeline.embedder import load_embedder
+from biomedica.pipeline.graph import Graph
+from biomedica.pipeline.shard import ShardBuilder
+from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.store import DatasetWriter
 
 
@@ -36,9 +45,27 @@ def die_after(commits: int) -> None:
     DatasetWriter.begin = classmethod(dying)  # type: ignore[method-assign,assignment]
 
 
+def build_here() -> None:
+    """The driver's work with the shards built one after the other in its own process."""
+
+    @contextlib.contextmanager
+    def no_session(*_: Any, **__: Any) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(workers=1, gpus=0)
+
+    def build(graph: Graph, specs: Sequence[ShardSpec], *, alone: bool = False) -> Iterator[Summary]:
+        embedder = load_embedder(graph.config.embed, "cpu") if graph.infos else None
+        builder = ShardBuilder(graph.config, embedder=embedder)
+        for spec in specs:
+            yield builder.build(spec)[0]
+
+    pipeline_build.ray_session = no_session
+    Graph.build = build  # type: ignore[method-assign,assignment]
+
+
 def main() -> None:
     config = BuildConfig.model_validate_json(Path(sys.argv[1]).read_text())
     if len(sys.argv) > 2:
+        build_here()
         die_after(int(sys.argv[2]))
     report = run_build(config, quiet=True)
     sys.exit(0 if report.complete else 1)

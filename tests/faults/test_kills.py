@@ -105,17 +105,16 @@ def test_a_stop_between_each_pair_of_table_commits(
     sample: Path, checkpoint: str, articles: list[str], driver: Driver, tmp_path: Path
 ) -> None:
     """The run dies after its first commit of a table, its second, its third…, until none is left."""
-    few = articles[:6]
-    driver.finish(sample, tmp_path / "expected", few, embed__models=[checkpoint])
+    few, never = articles[:6], 10_000
+    models = {"embed__models": [checkpoint]}
+    driver.finish(sample, tmp_path / "expected", few, **models)
     deaths = 0
     for commits in range(1, 40):
         out = tmp_path / f"out-{commits}"
-        process = driver.start(sample, out, few, embed__models=[checkpoint], die_after=commits)
-        process.wait(timeout=240)
-        if process.returncode == 0:
+        if driver.start(sample, out, few, die_after=commits, **models).wait(timeout=240) == 0:
             break
         deaths += 1
-        driver.finish(sample, out, few, embed__models=[checkpoint])
+        driver.finish(sample, out, few, die_after=never, **models)
         assert_same(out, tmp_path / "expected")
         assert data_files(out) == data_files(tmp_path / "expected")
         settled(out)
