@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-ARTICLES = 3_000
+ARTICLES = 5_000
 UNIQUE = 500
 
 
@@ -58,6 +58,7 @@ def measure(folder: Path, count: int) -> dict[str, Any]:
         "job_seconds": whole["seconds"],
         "job_articles_per_s": whole["articles"] / whole["seconds"],
         "job_images_per_s": whole["images"] / whole["seconds"],
+        "job_stage_seconds": whole["stages"],
         "kernel_seconds": bare["seconds"],
         "kernel_articles_per_s": bare["articles"] / bare["seconds"],
         "kernel_images_per_s": bare["images"] / bare["seconds"],
@@ -119,6 +120,7 @@ def _job(source: str, out: str, model: str, ids: list[str] | None) -> dict[str, 
         "articles": report.articles + report.articles_rejected,
         "images": report.pairs,
         "seconds": report.seconds,
+        "stages": report.stage_seconds,
         "peak_gib": memory["peak"] / 2**30,
         "driver_gib": memory["driver"] / 2**30,
     }
@@ -131,13 +133,14 @@ def watched_memory() -> Iterator[dict[str, float]]:
     ended = threading.Event()
 
     def watch() -> None:
+        # looking costs time of the cores that are measured: once a second is often enough
         driver = psutil.Process()
-        while not ended.wait(0.2):
+        while not ended.wait(1.0):
             own = driver.memory_full_info().uss
             workers = 0
             for child in driver.children(recursive=True):
                 try:
-                    if "MapWorker" in " ".join(child.cmdline()):
+                    if child.name().startswith("ray::MapWorker"):
                         workers += child.memory_full_info().uss
                 except psutil.Error:
                     continue
@@ -263,8 +266,9 @@ def show(values: dict[str, Any]) -> None:
             f"{name:10}{values[f'{name}_seconds']:>10.1f}{values[f'{name}_articles_per_s']:>12.1f}"
             f"{values[f'{name}_images_per_s']:>10.1f}"
         )
-    stages = ", ".join(f"{name} {spent:.1f}" for name, spent in values["kernel_stage_seconds"].items())
-    print(f"kernel seconds of all cores: {stages}")
+    for name in ("job", "kernel"):
+        stages = [f"{stage} {spent:.1f}" for stage, spent in sorted(values[f"{name}_stage_seconds"].items())]
+        print(f"{name} seconds of all cores: {', '.join(stages)}")
     print(f"ratio to kernels: {values['ratio_to_kernels']:.3f}")
     print(
         f"peak memory of driver and workers: {values['peak_gib']:.2f} GiB, with a quarter of the articles "
