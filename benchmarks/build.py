@@ -10,6 +10,7 @@ of the job over those of the kernels. Memory is the private memory (USS) of driv
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -17,7 +18,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +29,10 @@ import psutil
 
 ARTICLES = 5_000
 UNIQUE = 500
+A_SHARD = 100
+"""articles a shard, the same for every size of the corpus: memory follows the shard"""
+
+LIMIT = 64 << 20
 
 
 def main() -> None:
@@ -110,7 +116,15 @@ def _job(source: str, out: str, model: str, ids: list[str] | None) -> dict[str, 
     from biomedica.pipeline import run_build
 
     config = load_config(
-        BuildConfig, None, {"source": source, "dataset": out, "ids": ids, "embed.models": [model]}
+        BuildConfig,
+        None,
+        {
+            "source": source,
+            "dataset": out,
+            "ids": ids,
+            "embed.models": [model],
+            "runtime.articles_per_shard": A_SHARD,
+        },
     )
     with watched_memory() as memory:
         report = run_build(config, quiet=True)
@@ -161,7 +175,7 @@ def kernels(source: Path, out: Path, model: Path) -> dict[str, Any]:
     names = sorted(path.stem for path in (source / "metadata").iterdir())
     cores = len(os.sched_getaffinity(0))
     # as the job's: neighbouring articles together, spread evenly
-    parts = [names[start : start + 50] for start in range(0, len(names), 50)]
+    parts = [names[start : start + A_SHARD] for start in range(0, len(names), A_SHARD)]
     context = multiprocessing.get_context("spawn")
     start_barrier = context.Manager().Barrier(cores + 1)
     shares = [parts[core::cores] for core in range(cores)]
@@ -187,74 +201,90 @@ def kernels(source: Path, out: Path, model: Path) -> dict[str, Any]:
 
 
 def _kernels(source: str, out: str, model: str, parts: list[list[str]], barrier: Any) -> dict[str, Any]:
-    from collections import Counter
-
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from biomedica.config import ImageConfig
     from biomedica.embedding import load_encoder
-    from biomedica.errors import Rejected
-    from biomedica.imaging import decode
-    from biomedica.jats import parse_article
-    from biomedica.sources import MediaIndex, resolve_media
 
-    encoder = load_encoder(model, device="cpu", threads=1)
-    limits, specs = ImageConfig(), [encoder.info.pixel_spec]
-    Path(out).mkdir(exist_ok=True)
-    stages: Counter[str] = Counter()
-    articles = images = 0
-    clock = time.perf_counter
+    bench = Kernels(source, out, load_encoder(model, device="cpu", threads=1))
     barrier.wait()
     for part in parts:
-        rows, pixels = [], []
+        bench.run(part)
+    return {"articles": bench.articles, "images": bench.images, "stages": dict(bench.stages)}
+
+
+class Kernels:
+    """The functions that do the work, called bare: no threads, checks, rejects, Ray or commits."""
+
+    def __init__(self, source: str, out: str, encoder: Any) -> None:
+        from biomedica.sources import open_source
+        from biomedica.store import open_storage
+
+        self.source = open_source(source)
+        self.storage = open_storage(out)
+        self.encoder = encoder
+        self.stages: Counter[str] = Counter()
+        self.articles = self.images = 0
+
+    def timed(self, stage: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*arguments)
+        finally:
+            self.stages[stage] += time.perf_counter() - start
+
+    def run(self, part: list[str]) -> None:
+        articles: list[Any] = []
+        pairs: list[Any] = []
+        pixels: list[Any] = []
         for name in part:
-            articles += 1
-            folder = Path(source, name)
-            start = clock()
-            metadata = json.loads(Path(source, "metadata", f"{name}.json").read_bytes())
-            xml = (folder / f"{name}.xml").read_bytes()
-            read = clock()
-            article = parse_article(xml)
-            stages["read"] += read - start
-            stages["parse"] += clock() - read
-            if metadata["license_code"] == "TDM":
-                continue
-            index = MediaIndex(
-                [url.rpartition("/")[2].partition("?")[0] for url in metadata["media_urls"]]
-            )
-            for figure in article.figures:
-                for graphic in figure.graphics:
-                    try:
-                        media = resolve_media(graphic.href, index)
-                    except Rejected:
-                        continue
-                    start = clock()
-                    data = (folder / media).read_bytes()
-                    read = clock()
-                    image = decode(data, limits, specs)
-                    stages["read"] += read - start
-                    stages["image"] += clock() - read
-                    images += 1
-                    pixels.append(image.pixels[0])
-                    rows.append(
-                        {"caption": figure.caption, "mentions": [m.paragraph for m in figure.mentions],
-                         "sha256": image.sha256, "phash": image.phash, "image": image.data}
-                    )  # fmt: skip
-        start = clock()
-        for first in range(0, len(pixels), encoder.batch_size):
-            encoder.encode_pixels(np.stack(pixels[first : first + encoder.batch_size]))
-        encoded = clock()
-        pq.write_table(
-            pa.Table.from_pylist(rows),
-            Path(out, f"{part[0]}.parquet"),
-            compression={"caption": "zstd", "mentions.list.element": "zstd", "image": "none"},
-            use_dictionary=False,
-        )
-        stages["encode"] += encoded - start
-        stages["write"] += clock() - encoded
-    return {"articles": articles, "images": images, "stages": dict(stages)}
+            self.articles += 1
+            self.article(name, articles, pairs, pixels)
+        self.timed("encode", self.encode, pixels)
+        self.timed("write", self.write, part[0], articles, pairs)
+
+    def article(self, name: str, articles: list[Any], pairs: list[Any], pixels: list[Any]) -> None:
+        from biomedica.config import ImageConfig
+        from biomedica.errors import Rejected
+        from biomedica.ids import parse_article_id
+        from biomedica.imaging import decode
+        from biomedica.jats import parse_article
+        from biomedica.licenses import resolve
+        from biomedica.pipeline.rows import Origin, article_row, pair_row
+        from biomedica.sources import MediaIndex, resolve_media
+
+        found = self.timed("read", self.source.read_article, parse_article_id(name))
+        if found.metadata.license_code == "TDM":
+            return
+        article = self.timed("parse", parse_article, self.timed("read", found.read_xml, LIMIT))
+        row = article_row(
+            article, found, resolve(found.metadata.license_code, article.license),
+            Origin(name, found.input_digest, "", "", found.xml_uri), "",
+        )  # fmt: skip
+        articles.append(row)
+        index = MediaIndex(found.metadata.media)
+        for figure in article.figures:
+            for graphic in figure.graphics:
+                try:
+                    media = resolve_media(graphic.href, index)
+                except Rejected:
+                    continue
+                data = self.timed("read", found.read_media, media, LIMIT)
+                image = self.timed("image", decode, data, ImageConfig(), [self.encoder.info.pixel_spec])
+                pairs.append(pair_row(row, figure, graphic, media, image))
+                pixels.append(image.pixels[0])
+                self.images += 1
+
+    def encode(self, pixels: list[Any]) -> None:
+        import numpy as np
+
+        step = self.encoder.batch_size
+        for first in range(0, len(pixels), step):
+            self.encoder.encode_pixels(np.stack(pixels[first : first + step]))
+
+    def write(self, name: str, articles: list[Any], pairs: list[Any]) -> None:
+        from biomedica.store import table_of, write_file
+
+        shard = hashlib.sha256(name.encode()).hexdigest()[:16]
+        for table, rows in (("articles", articles), ("pairs", pairs)):
+            write_file(self.storage, table, shard, table_of(table, rows))
 
 
 def show(values: dict[str, Any]) -> None:
@@ -267,7 +297,9 @@ def show(values: dict[str, Any]) -> None:
             f"{values[f'{name}_images_per_s']:>10.1f}"
         )
     for name in ("job", "kernel"):
-        stages = [f"{stage} {spent:.1f}" for stage, spent in sorted(values[f"{name}_stage_seconds"].items())]
+        stages = [
+            f"{stage} {spent:.1f}" for stage, spent in sorted(values[f"{name}_stage_seconds"].items())
+        ]
         print(f"{name} seconds of all cores: {', '.join(stages)}")
     print(f"ratio to kernels: {values['ratio_to_kernels']:.3f}")
     print(

@@ -5,6 +5,7 @@ Nothing raises out of them: a fault ends in the summary, and Ray's retries are f
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,12 @@ __all__ = ["BuildActor", "DecodeActor", "EmbedActor", "ParseActor", "StoredActor
 Batch = dict[str, Any]
 
 
+def _settle() -> None:
+    """Models and modules stay as long as the process: the collector need not walk them again."""
+    gc.collect()
+    gc.freeze()
+
+
 def _only(column: Any) -> str:
     """The one value of a batch: a shard is one block (ray.md §1)."""
     if len(column) != 1:
@@ -48,6 +55,7 @@ class BuildActor:
     def __init__(self, config: BuildConfig) -> None:
         embedder = load_embedder(config.embed, "cpu") if config.embed.models else None
         self.builder = ShardBuilder(config, embedder=embedder)
+        _settle()
 
     def __call__(self, batch: Batch) -> Batch:
         summary, _ = self.builder.build(_shard_spec(batch))
@@ -59,6 +67,7 @@ class ParseActor:
 
     def __init__(self, config: BuildConfig, specs: Sequence[PixelSpec]) -> None:
         self.builder = ShardBuilder(config, specs)
+        _settle()
 
     def __call__(self, batch: Batch) -> pa.Table:
         summary, pixels = self.builder.build(_shard_spec(batch))

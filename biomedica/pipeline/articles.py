@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from biomedica.config import BuildConfig
 from biomedica.errors import Deferred, Rejected
@@ -70,6 +71,7 @@ class _Open:
 
 
 Bytes = bytes | Rejected | Deferred | None
+Item = TypeVar("Item")
 
 
 class ArticleBuilder:
@@ -110,7 +112,7 @@ class ArticleBuilder:
         if current is not None:
             yield self._close(current)
 
-    def _timed(self, stage: str, items: Iterator[object]) -> Iterator:  # type: ignore[type-arg]
+    def _timed(self, stage: str, items: Iterator[Item]) -> Iterator[Item]:
         while True:
             start = time.perf_counter()
             item = next(items, None)

@@ -48,6 +48,7 @@ class _Build:
         start = time.monotonic()
         dataset = Dataset.open_if_exists(self.config.dataset, self.config.store)
         source = open_source(self.config.source, self.config.store)
+        self.source_uri = source.uri
         self.requested = requested_articles(source, self.config.ids)
         if not self.requested.num_rows:
             raise ConfigError("no article is requested: the list of ids is empty")
@@ -132,7 +133,7 @@ class _Build:
         summary = Summary(spec.shard, articles_rejected=1, rejects=1)
         (holding,) = spec.holdings()
         origin = Origin(
-            holding.article_id, holding.input_digest, self.digest, spec.shard, self.config.source
+            holding.article_id, holding.input_digest, self.digest, spec.shard, self.source_uri
         )
         fault = Rejected("kills_worker", "its worker process died twice while building it alone")
         rows = {

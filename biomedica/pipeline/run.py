@@ -69,7 +69,9 @@ class Committer:
             except StaleWriterError:
                 raise
             except (StoreError, Deferred) as error:
-                raise RunStopped(f"the dataset cannot be committed: {error}") from error
+                raise RunStopped(
+                    f"the dataset cannot be committed: {error}; run the same command again"
+                ) from error
             self._files = []
         self._last = time.monotonic()
 

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from biomedica.config import JobConfig, load_config
+from biomedica.errors import StaleWriterError
 from biomedica.pipeline import recount, run_embed
-from biomedica.store import Dataset, verify
+from biomedica.pipeline.run import Committer
+from biomedica.store import Dataset, DatasetWriter, verify
 from tests.integration.conftest import assert_same, build, data_files, rows
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -178,3 +180,25 @@ def assert_embeddings_agree(one: Path, other: Path) -> None:
     left = np.array([row["embedding"] for row in first])
     right = np.array([row["embedding"] for row in second])
     assert (left * right).sum(axis=1).min() >= 0.9999
+
+
+def test_an_older_run_stops_when_another_begins(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer run has the dataset; what the older one had committed stays."""
+    out, commit, commits = tmp_path / "out", Committer.commit, 0
+
+    def overtaken(self: Committer) -> None:
+        nonlocal commits
+        commits += 1
+        if commits == 2:
+            DatasetWriter.begin(str(out)).close()
+        commit(self)
+
+    monkeypatch.setattr(Committer, "commit", overtaken)
+    with pytest.raises(StaleWriterError):
+        build(sample, out, runtime__commit_seconds=0, runtime__articles_per_shard=2)
+    monkeypatch.undo()
+    assert verify(str(out)).ok
+    assert build(sample, out, runtime__articles_per_shard=2).complete
+    verified(out)
