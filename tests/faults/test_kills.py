@@ -102,22 +102,24 @@ def test_killed_workers(
 
 
 def test_a_stop_between_each_pair_of_table_commits(
-    sample: Path, checkpoint: str, articles: list[str], driver: Driver, tmp_path: Path
+    sample: Path, articles: list[str], driver: Driver, tmp_path: Path
 ) -> None:
-    """The run dies after its first commit of a table, its second, its third…, until none is left."""
+    """The run dies after its first commit of a table, its second, its third…, until none is left.
+
+    With embeddings tables among them: tests/store/test_writer.py.
+    """
     few, never = articles[:6], 10_000
-    models = {"embed__models": [checkpoint]}
-    driver.finish(sample, tmp_path / "expected", few, **models)
+    driver.finish(sample, tmp_path / "expected", few)
     deaths = 0
     for commits in range(1, 40):
         out = tmp_path / f"out-{commits}"
-        if driver.start(sample, out, few, die_after=commits, **models).wait(timeout=240) == 0:
+        if driver.start(sample, out, few, die_after=commits).wait(timeout=240) == 0:
             break
         deaths += 1
-        driver.finish(sample, out, few, die_after=never, **models)
+        driver.finish(sample, out, few, die_after=never)
         assert_same(out, tmp_path / "expected")
         assert data_files(out) == data_files(tmp_path / "expected")
         settled(out)
     else:
         pytest.fail("the run never ended")
-    assert deaths >= 10  # five tables taken over, then two shards of three or four tables each
+    assert deaths >= 10  # four tables taken over, then two shards of three tables each
