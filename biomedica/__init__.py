@@ -42,8 +42,8 @@ def build(
     overrides = {
         "source": source,
         "dataset": out,
-        "ids": list(ids) if ids is not None else None,
-        "embed.models": list(models) or None,
+        "ids": [ids] if isinstance(ids, str) else list(ids) if ids is not None else None,
+        "embed.models": [models] if isinstance(models, str) else list(models) or None,
         **(options or {}),
     }
     settings = load_config(BuildConfig, config, overrides)

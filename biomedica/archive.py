@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from biomedica.config import StoreConfig
-from biomedica.query import connect, select_statement
+from biomedica.query import connect, running, select_statement
 from biomedica.schema import embeddings_table, table_schema
 from biomedica.store import Dataset
 
@@ -73,11 +73,13 @@ class Archive:
 
     def sql(self, query: str) -> pa.Table:
         """A DuckDB query over the views articles, pairs and rejects."""
-        table: pa.Table = self._connect(CORE).sql(query).to_arrow_table()
+        with running():
+            table: pa.Table = self._connect(CORE).sql(query).to_arrow_table()
         return table
 
     def _select(self, table: str, columns: Sequence[str] | None, where: str | None) -> Selection:
-        statement = select_statement(table, table_schema(table), columns, where)
+        names = [columns] if isinstance(columns, str) else columns
+        statement = select_statement(table, table_schema(table), names, where)
         return Selection(self, table, statement)
 
     def _connect(self, tables: Sequence[str]) -> Any:
@@ -113,7 +115,8 @@ class Selection:
 
     def to_arrow(self) -> pa.Table:
         """All rows at once."""
-        table: pa.Table = self._connect().sql(self.statement).to_arrow_table()
+        with running():
+            table: pa.Table = self._connect().sql(self.statement).to_arrow_table()
         return table
 
     def to_pandas(self) -> pd.DataFrame:
@@ -123,11 +126,13 @@ class Selection:
 
     def to_batches(self, batch_size: int = 256) -> Iterator[pa.RecordBatch]:
         """The rows, `batch_size` at a time at most."""
-        yield from self._connect().sql(self.statement).to_arrow_reader(batch_size)
+        with running():
+            yield from self._connect().sql(self.statement).to_arrow_reader(batch_size)
 
     def count(self) -> int:
         """The number of rows."""
-        (count,) = self._connect().execute(f"SELECT count(*) FROM ({self.statement})").fetchone()
+        with running():
+            (count,) = self._connect().execute(f"SELECT count(*) FROM ({self.statement})").fetchone()
         return int(count)
 
     def __len__(self) -> int:

@@ -182,7 +182,9 @@ def ids(
     from biomedica.sources import open_source
 
     found = select_ids(open_source(source), where, latest=latest)
-    _emit(as_json, {"ids": found}, lambda: print(*found, sep="\n"))
+    _emit(as_json, {"ids": found}, lambda: print("\n".join([*found, ""]), end=""))
+    if not found:
+        print("no article meets the condition", file=sys.stderr)
 
 
 @app.command()
@@ -331,7 +333,7 @@ def show(
 ) -> None:
     """Write one image and print its caption, context and provenance.
 
-    Example: biomedica show PMC98000001.1/fig1.jpg --dataset ./dataset
+    Example: biomedica show PMC98000001.1/opat.100000.g001.jpg --dataset ./dataset
     """
     from biomedica.archive import Archive
     from biomedica.config import StoreConfig

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
 from biomedica.errors import ConfigError
 
-__all__ = ["connect", "select_statement"]
+__all__ = ["connect", "running", "select_statement"]
 
 
 def connect(tables: Mapping[str, Any]) -> Any:
@@ -27,6 +28,18 @@ def connect(tables: Mapping[str, Any]) -> Any:
     for name, table in tables.items():
         connection.register(name, table)
     return connection
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Turns what DuckDB says while a query runs into a ConfigError of one sentence."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        first = str(error).strip().splitlines()[0][:300]
+        raise ConfigError(f"the query failed ({first}): correct it, or use TRY_CAST") from None
 
 
 def select_statement(

@@ -257,9 +257,16 @@ class ArticleBuilder:
         self.seconds["image"] += time.perf_counter() - start
 
     def _pair(self, article: _Open, wanted: _Wanted, data: Bytes) -> None:
+        limit = self.config.image.max_article_bytes
+        over = Rejected("article_too_large", f"the article's files exceed {limit} bytes")
+        if article.full:  # first: whether a thread has read the file already is chance
+            raise over
         if isinstance(data, (Rejected, Deferred)):
             raise data
-        self._count_bytes(article, data)
+        article.media_bytes += len(data or b"")
+        article.full = article.media_bytes > limit
+        if article.full:
+            raise over
         row, name = article.rows.article, wanted.name
         if row is None or data is None:
             raise RuntimeError(f"{name} was not read although its article is open")
@@ -270,15 +277,6 @@ class ArticleBuilder:
         article.rows.pairs.append(pair_row(row, wanted.figure, wanted.graphic, name, image))
         if self.specs:
             article.rows.pixels.append(image.pixels)
-
-    def _count_bytes(self, article: _Open, data: bytes | None) -> None:
-        """The byte limit of one article: what comes after it is refused, whatever its size."""
-        limit = self.config.image.max_article_bytes
-        if data is not None and not article.full:
-            article.media_bytes += len(data)
-            article.full = article.media_bytes > limit
-        if article.full:
-            raise Rejected("article_too_large", f"the article's files exceed {limit} bytes")
 
     def _decoded(self, data: bytes) -> DecodedImage:
         try:

@@ -116,7 +116,8 @@ class _Build:
         for spec in killers:
             committer.accept(self._reject_killer(spec))
         committer.commit()
-        committer.show(last=True)
+        if shards:
+            committer.show(last=True)
 
     def _pass(
         self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer, *, alone: bool

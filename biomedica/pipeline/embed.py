@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +28,7 @@ __all__ = ["embed_missing", "missing_embeddings", "run_embed"]
 def run_embed(config: JobConfig, *, quiet: bool = False, debug: bool = False) -> RunReport:
     """Embed every pair of the dataset that lacks an embedding of a configured model.
 
-    `shards` of the report are those with pairs; articles are not touched. Raises like `run_build`.
+    Articles are not touched. Raises like `run_build`.
     """
     start = time.monotonic()
     if not config.embed.models:
@@ -65,11 +66,13 @@ def embed_missing(
     if not specs:
         return
     committer.progress.note(f"{info.slug}: {len(specs):,} shards to embed")
+    committer.count_embedded(_pair_count(dataset, specs))
     sent = {spec.shard for spec in specs}
     heard = committer.take(graph.with_model(info).embed(specs))
     for shard in sorted(sent - heard):  # its worker died more often than Ray tries: the next run's
         committer.accept(Summary(shard, fault="lost with its worker"))
     committer.commit()
+    committer.show(last=True)
 
 
 def missing_embeddings(
@@ -93,6 +96,16 @@ def missing_embeddings(
         EmbedSpec(shard, tuple(sorted(files[shard])), tuple(sorted(articles[shard])))
         for shard in sorted(articles)
     ]
+
+
+def _pair_count(dataset: Dataset, specs: Sequence[EmbedSpec]) -> int:
+    """Pairs of the articles that are to be embedded."""
+    wanted = pa.array([article for spec in specs for article in spec.articles], pa.string())
+    total = 0
+    for batch in dataset.batches("articles", columns=["article_id", "pair_count"]):
+        mine = batch.filter(pc.is_in(batch["article_id"], value_set=wanted))
+        total += pc.sum(mine["pair_count"]).as_py() or 0
+    return total
 
 
 def _built(dataset: Dataset, requested: pa.Table | None) -> pa.Table:

@@ -20,6 +20,9 @@ class RunReport:
     articles_rejected: int = 0
     articles_deferred: int = 0
     pairs: int = 0
+    """pairs written; `embed` writes none"""
+    pairs_embedded: int = 0
+    """pairs of an earlier run that were embedded now"""
     rejects: int = 0
     embeddings: dict[str, int] = field(default_factory=dict)
     """by model slug"""
@@ -45,6 +48,7 @@ class RunReport:
         self.articles += summary.articles
         self.articles_rejected += summary.articles_rejected
         self.pairs += summary.pairs
+        self.pairs_embedded += summary.pairs_embedded
         self.rejects += summary.rejects
         self.media_read += summary.media_read
         self.bytes_read += summary.bytes_read

@@ -32,6 +32,7 @@ class Committer:
         self.seconds = seconds
         self.note = note
         self._files: list[DataFile] = []
+        self._embedded_before: int | None = None
         self._last = time.monotonic()
 
     def take(self, summaries: Iterable[Summary]) -> set[str]:
@@ -75,8 +76,16 @@ class Committer:
             self._files = []
         self._last = time.monotonic()
 
+    def count_embedded(self, total: int) -> None:
+        """From now on the progress line counts embedded pairs, of which `total` are to come."""
+        self.progress = Progress(total, "pairs", quiet=self.progress.quiet, stream=self.progress.stream)
+        self._embedded_before = self.report.pairs_embedded
+
     def show(self, *, last: bool = False) -> None:
         """Draw the progress line."""
         r = self.report
-        done = r.articles + r.articles_rejected + r.articles_deferred
-        self.progress.show(done, r.pairs, r.rejects, r.articles_deferred, last=last)
+        done, pairs = r.articles + r.articles_rejected + r.articles_deferred, r.pairs
+        if self._embedded_before is not None:
+            done = r.pairs_embedded - self._embedded_before
+            pairs = done
+        self.progress.show(done, pairs, r.rejects, r.articles_deferred, last=last)

@@ -83,6 +83,9 @@ class Summary:
     deferred: list[tuple[str, str]] = field(default_factory=list)
     """(article id, why)"""
     pairs: int = 0
+    """pairs written"""
+    pairs_embedded: int = 0
+    """pairs of an earlier run whose images were read from the store and embedded"""
     rejects: int = 0
     embeddings: dict[str, int] = field(default_factory=dict)
     """rows by model slug"""

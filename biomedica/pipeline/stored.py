@@ -21,6 +21,7 @@ from biomedica.store import Storage, open_storage
 __all__ = ["StoredShard", "stored_images"]
 
 ROWS_A_STEP = 64
+ANY_SIZE = 1 << 40
 
 Step = tuple[list[str], list[tuple[Any, ...]], list[tuple[str, str]]]
 
@@ -28,7 +29,11 @@ Step = tuple[list[str], list[tuple[Any, ...]], list[tuple[str, str]]]
 def stored_images(
     spec: EmbedSpec, storage: Storage, limits: ImageConfig, specs: Sequence[PixelSpec]
 ) -> Iterator[Step]:
-    """In steps: pair ids, per pair one uint8 array per pixel spec, and (pair id, why) of the rest."""
+    """In steps: pair ids, per pair one uint8 array per pixel spec, and (pair id, why) of the rest.
+
+    The build has admitted these images: its limits are not asked again.
+    """
+    limits = limits.model_copy(update={"max_pixels": ANY_SIZE})
     for path in spec.files:
         file = pq.ParquetFile(pa.BufferReader(storage.get(path)))
         for batch in file.iter_batches(
@@ -75,7 +80,7 @@ class StoredShard:
             if self.embedder:
                 self.embedder.begin()
             for pair_ids, pixels, faults in stored_images(spec, self.storage, self.limits, self.specs):
-                summary.pairs += len(pair_ids) + len(faults)
+                summary.pairs_embedded += len(pair_ids) + len(faults)
                 summary.undecodable += faults
                 if self.embedder:
                     self.embedder.add(pair_ids, pixels)

@@ -30,13 +30,20 @@ def find_pair(archive: Archive, pair_id: str) -> dict[str, Any]:
 
 
 def write_image(row: dict[str, Any], directory: Path) -> Path:
-    """Write the stored bytes below `directory`, named by article and file; the path."""
+    """Write the stored bytes below `directory`, named by article and file; the path.
+
+    Raises ConfigError where that is not possible.
+    """
     suffix = {"jpeg": ".jpg"}.get(row["image_format"], f".{row['image_format']}")
     name = Path(row["image"]["path"]).name
     if Path(name).suffix.lower() not in (suffix, ".jpeg" if suffix == ".jpg" else suffix):
         name += suffix  # a converted image: fig1.tif is stored as PNG
     path = directory / f"{row['article_id']}_{name}"
-    path.write_bytes(row["image"]["bytes"])
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(row["image"]["bytes"])
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}; give another --out") from None
     return path
 
 
@@ -46,7 +53,9 @@ def _why_missing(archive: Archive, pair_id: str, article: str, name: str) -> str
         if row["item"] in (name, article):
             return f"{pair_id} is no pair: {row['stage']}/{row['reason']} ({row['detail']})"
     if rejects or archive.articles(where=f"article_id = {_literal(article)}").count():
-        return f"{article} has no image {name!r}; see `biomedica stats` or list its pairs"
+        pairs = archive.pairs(columns=["pair_id"], where=f"article_id = {_literal(article)}")
+        names = pairs.to_arrow()["pair_id"].to_pylist()[:5]
+        return f"{article} has no image {name!r}; it has {', '.join(names) or 'none'}"
     return f"{article} is not in {archive.uri} at version {archive.version}"
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from biomedica.errors import Rejected
 from biomedica.ids import ArticleId
 from biomedica.licenses import license_group, normalise_code
-from biomedica.query import connect, select_statement
+from biomedica.query import connect, running, select_statement
 from biomedica.sources import Source
 
 __all__ = ["METADATA", "select_ids"]
@@ -56,7 +56,8 @@ def select_ids(source: Source, where: str | None = None, *, latest: bool = False
     if where is None:
         return [str(article) for article in ids]
     table = pa.Table.from_pylist(list(_metadata(source, ids)), schema=METADATA)
-    found = connect({"metadata": table}).sql(statement).to_arrow_table()
+    with running():
+        found = connect({"metadata": table}).sql(statement).to_arrow_table()
     return list(found["article_id"].to_pylist())
 
 

@@ -51,6 +51,8 @@ def print_run(values: dict[str, Any]) -> None:
             ("  deferred", values["articles_deferred"]),
         ]
     rows += [("pairs", values["pairs"]), ("rejects", values["rejects"])]
+    if values["pairs_embedded"]:
+        rows.append(("pairs of earlier runs embedded", values["pairs_embedded"]))
     rows += [(f"embeddings {slug}", count) for slug, count in values["embeddings"].items()]
     if values["shards"]:
         shards = f"{values['shards']:,} ({values['shards_skipped']:,} done before)"

@@ -275,7 +275,7 @@ def _find(storage: Storage, version: int | None, as_of: datetime.datetime | None
     if as_of is None:
         raise StoreError(f"{storage.root} has no committed version yet: run the build again")
     raise StoreError(
-        f"{storage.root} had no version at {as_of.isoformat()}: `biomedica log` lists those it has"
+        f"{storage.root} had no version at {as_of.isoformat()}: `Dataset.versions()` lists those it has"
     )
 
 
@@ -290,7 +290,7 @@ def _at_version(storage: Storage, version: int, newest: int) -> log.Commit:
         latest = log.newest_pinned(storage, newest)
         hint = f"the newest is {latest.version}" if latest else "it has none yet"
         raise StoreError(
-            f"{storage.root} has no version {version} ({hint}): `biomedica log` lists those it has"
+            f"{storage.root} has no version {version} ({hint}): `Dataset.versions()` lists those it has"
         )
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -70,6 +71,8 @@ def has_marker(storage: Storage) -> bool:
 
     Raises StoreError where something else is, or a dataset of a newer format.
     """
+    if storage.is_local and os.path.isfile(storage.root):
+        raise StoreError(f"{storage.root} is a file: name a folder for the dataset")
     try:
         text = storage.get(MARKER)
     except FileNotFoundError:

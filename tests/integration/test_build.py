@@ -138,7 +138,8 @@ def test_embed_adds_a_model_to_what_exists(
     assert_embeddings_agree(out, built)
     verified(out)
     again = run_embed(config, quiet=True)
-    assert (again.pairs, again.version) == (0, report.version)
+    assert (report.pairs, report.pairs_embedded) == (0, Dataset.open(str(out)).count("pairs"))
+    assert (again.pairs_embedded, again.version) == (0, report.version)
 
 
 def test_build_with_a_model_embeds_what_was_built_without(
@@ -149,6 +150,7 @@ def test_build_with_a_model_embeds_what_was_built_without(
     build(sample, out, ids[:10])
     report = build(sample, out, ids, embed__models=[checkpoint])
     assert report.complete
+    assert report.pairs + report.pairs_embedded == Dataset.open(str(out)).count("pairs")
     assert_embeddings_agree(out, built)
     verified(out)
 

@@ -110,12 +110,15 @@ def test_sample_ids_build_verify_stats_show(tmp_path: Path) -> None:
         (["show", "a.jpg", "--dataset", "BUILT"], "not a pair id"),
         (["ids", "--source", "SAMPLE", "--where", "licence = 1"], "license_code"),
         (["sample", "BUILT"], "not empty"),
+        (["ids", "--source", "SAMPLE", "--where", "title::INT = 1"], "TRY_CAST"),
+        (["build", "--source", "SAMPLE", "--out", "FILE"], "is a file"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(
     arguments: list[str], words: str, sample: Path, built: Path, tmp_path: Path
 ) -> None:
     places = {"SAMPLE": str(sample), "BUILT": str(built), "OUT": str(tmp_path / "out")}
+    places["FILE"] = str(sample / "truth.json")
     done = run(*[places.get(argument, argument) for argument in arguments], code=2)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -179,3 +182,8 @@ def test_mistakes_in_a_notebook(built: Path, tmp_path: Path) -> None:
         biomedica.Archive(str(built)).pairs(where="licence = 1")
     with pytest.raises(ConfigError, match="no column captions"):
         biomedica.Archive(str(built)).pairs(columns=["captions"])
+    with pytest.raises(ConfigError, match="TRY_CAST"):
+        biomedica.Archive(str(built)).pairs(where="caption::INT = 1").count()
+    with pytest.raises(ConfigError, match="nope"):
+        biomedica.Archive(str(built)).sql("SELECT nope FROM pairs")
+    assert biomedica.Archive(str(built)).pairs(columns="caption").to_arrow().column_names == ["caption"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biomedica.config import BuildConfig, build_digest, load_config
+from biomedica.config import BuildConfig, ImageConfig, build_digest, load_config
 from biomedica.embedding import model_info, write_untrained_checkpoint
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline import shard
@@ -111,6 +111,11 @@ def test_stored_images_give_the_same_embeddings(config: BuildConfig, writer: Dat
     (three,) = WriteActor(config, [info])(EmbedActor(config)(pixels))["summary"]
     name = embeddings_table(info.slug)
     built = [file for file in summary.files if file.table == name]
+    small = config.model_copy(
+        update={"image": ImageConfig(max_pixels=1)}
+    )  # the build has admitted them
+    (tight,) = StoredActor(small)(again)["summary"]
+    assert Summary.from_json(tight).files == built
     assert built == Summary.from_json(whole).files == Summary.from_json(three).files
 
 
