@@ -40,6 +40,9 @@ class Exit(IntEnum):
     NOT_STARTED = 2
 
 
+CTRL_C = 130
+"""the status that typer makes of KeyboardInterrupt"""
+
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
 Settings = Annotated[
     list[str] | None,
@@ -77,7 +80,9 @@ def main() -> None:
         _fail(error, debug, Exit.INCOMPLETE if mid_run else Exit.NOT_STARTED)
     except Deferred as error:
         _fail(error, debug, Exit.INCOMPLETE)
-    except KeyboardInterrupt:
+    except SystemExit as ended:
+        if ended.code != CTRL_C:
+            raise
         print("stopped; what was committed stays, run the same command again", file=sys.stderr)
         sys.exit(Exit.INCOMPLETE)
     except BrokenPipeError:

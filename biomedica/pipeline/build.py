@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Sequence
 
 from biomedica.config import BuildConfig, build_digest
 from biomedica.embedding import model_info
@@ -157,12 +158,17 @@ class _Build:
             embed_missing(graph, dataset, info, committer, self.requested)
 
 
-def _with_articles(summaries: Iterable[Summary], sent: dict[str, ShardSpec]) -> Iterable[Summary]:
+def _with_articles(
+    summaries: Generator[Summary, None, None], sent: dict[str, ShardSpec]
+) -> Generator[Summary, None, None]:
     """A failed shard's articles are deferred; every other summary must account for its articles."""
-    for summary in summaries:
-        spec = sent[summary.shard]
-        if summary.fault is not None:
-            summary.deferred = [(holding.article_id, summary.fault) for holding in spec.holdings()]
-        if not summary.accounts_for(spec):
-            raise RuntimeError(f"shard {summary.shard} does not account for its {len(spec)} articles")
-        yield summary
+    with contextlib.closing(summaries) as coming:
+        for summary in coming:
+            spec = sent[summary.shard]
+            if summary.fault is not None:
+                summary.deferred = [(holding.article_id, summary.fault) for holding in spec.holdings()]
+            if not summary.accounts_for(spec):
+                raise RuntimeError(
+                    f"shard {summary.shard} does not account for its {len(spec)} articles"
+                )
+            yield summary

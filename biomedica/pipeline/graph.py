@@ -6,8 +6,9 @@ compares what it sent with what it received.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,7 +54,9 @@ class Graph:
     def on_gpu(self) -> bool:
         return bool(self.cluster.gpus and self.infos)
 
-    def build(self, specs: Sequence[ShardSpec], *, alone: bool = False) -> Iterator[Summary]:
+    def build(
+        self, specs: Sequence[ShardSpec], *, alone: bool = False
+    ) -> Generator[Summary, None, None]:
         """Build shards from the source.
 
         alone: nothing else is in flight on a worker and a dead worker's shard is not tried again
@@ -62,19 +65,20 @@ class Graph:
         rows = [{"shard": spec.shard, "packed": spec.packed} for spec in specs]
         return self._run(rows, BuildActor, ParseActor, alone)
 
-    def embed(self, specs: Sequence[EmbedSpec]) -> Iterator[Summary]:
+    def embed(self, specs: Sequence[EmbedSpec]) -> Generator[Summary, None, None]:
         """Embed images of shards that are in the store."""
         return self._run([{"spec": spec.to_json()} for spec in specs], StoredActor, DecodeActor, False)
 
     def _run(
         self, rows: list[dict[str, str]], whole: type, first: type, alone: bool
-    ) -> Iterator[Summary]:
+    ) -> Generator[Summary, None, None]:
         with warnings.catch_warnings():
             # max_restarts and max_task_retries have no other door in 2.60 (ray.md §3)
             warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
             data = self._dataset(rows, whole, first, alone)
-        for row in data.iter_rows():
-            yield Summary.from_json(row["summary"])
+        with contextlib.closing(iter(data.iter_rows())) as rows_out:
+            for row in rows_out:
+                yield Summary.from_json(row["summary"])
 
     def _dataset(self, rows: list[dict[str, str]], whole: type, first: type, alone: bool) -> Any:
         import ray

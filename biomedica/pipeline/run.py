@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Generator
 from typing import Any
 
 from biomedica.errors import Deferred, RunStopped, StaleWriterError, StoreError
@@ -35,22 +36,22 @@ class Committer:
         self._embedded_before: int | None = None
         self._last = time.monotonic()
 
-    def take(self, summaries: Iterable[Summary]) -> set[str]:
+    def take(self, summaries: Generator[Summary, None, None]) -> set[str]:
         """Accept summaries as they come; the shards that were heard of, failed ones included.
 
-        Raises RunStopped when the store cannot be written.
+        Raises RunStopped when the store cannot be written. Whatever is raised, the generator is
+        closed: an execution of Ray Data that outlives its session would start another Ray.
         """
         heard: set[str] = set()
-        for summary in summaries:
-            heard.add(summary.shard)
-            if summary.fatal:
-                self.commit()
-                raise RunStopped(
-                    f"{summary.fault}; what was committed stays, run the same command again"
-                )
-            self.accept(summary)
-            if time.monotonic() - self._last >= self.seconds:
-                self.commit()
+        with contextlib.closing(summaries) as coming:
+            for summary in coming:
+                heard.add(summary.shard)
+                if summary.fatal:
+                    self.commit()
+                    raise RunStopped(f"{summary.fault}; what was committed stays")
+                self.accept(summary)
+                if time.monotonic() - self._last >= self.seconds:
+                    self.commit()
         return heard
 
     def accept(self, summary: Summary) -> None:
