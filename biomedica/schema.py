@@ -307,7 +307,9 @@ PAIRS = pa.schema(
 REJECTS = pa.schema(
     [
         _field("article_id", _S, "PMCID and version"),
-        _field("item", _S, "the article id, or the href, file name or figure id that was refused"),
+        _field(
+            "item", _S, "what was refused: article id, href or figure id; at stage embed the pair id"
+        ),
         _field("graphic_index", _I32, "1…n in document order of graphic elements; null: no graphic"),
         _field("stage", _S, "source, parse, figure, image or embed"),
         _field("reason", _S, "closed list: schema.REJECT_REASONS"),

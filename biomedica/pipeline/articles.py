@@ -141,7 +141,12 @@ class ArticleBuilder:
         try:
             source = self.source.read_article(parse_article_id(holding.article_id))
             return source, source.read_xml(self.config.parse.max_xml_bytes)
-        except (Rejected, Deferred) as fault:
+        except Rejected as fault:
+            if fault.reason == "unknown_id" and holding.input_digest:
+                # an unmounted folder looks like this: what was listed is not unknown for good
+                return source, Deferred(f"the source listed {holding.article_id} and has it no more")
+            return source, fault
+        except Deferred as fault:
             return source, fault
 
     def _open(self, shard: str, holding: Holding, found: tuple[SourceArticle | None, Bytes]) -> _Open:

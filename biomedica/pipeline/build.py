@@ -86,8 +86,8 @@ class _Build:
         ):
             opened = Dataset.open(self.config.dataset, self.config.store)
             self.report.version = opened.version
-            if dataset is not None and opened.version != dataset.version:
-                plan = self._plan(opened)  # another run committed in between
+            if dataset is None or opened.version != dataset.version:
+                plan = self._plan(opened)  # another run may have begun and ended since the plan
             graph = Graph(self.config, cluster, self.infos)
             committer = self._committer(writer, plan)
             self._build(graph, plan.shards, committer)

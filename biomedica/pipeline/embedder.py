@@ -165,7 +165,7 @@ def _table(pair_ids: list[str], vectors: Vectors, digest: str, shard: str) -> pa
 def _reject(pair: str, fault: Rejected, info: ModelInfo, digest: str, shard: str) -> Row:
     return {
         "article_id": article_id_of_pair(pair),
-        "item": pair.partition("/")[2],
+        "item": pair,
         "graphic_index": None,
         "stage": "embed",
         "reason": fault.reason,

@@ -50,7 +50,7 @@ def write_image(row: dict[str, Any], directory: Path) -> Path:
 def _why_missing(archive: Archive, pair_id: str, article: str, name: str) -> str:
     rejects = archive.rejects(where=f"article_id = {_literal(article)}").to_arrow().to_pylist()
     for row in rejects:
-        if row["item"] in (name, article):
+        if row["item"] in (name, article, pair_id):
             return f"{pair_id} is no pair: {row['stage']}/{row['reason']} ({row['detail']})"
     if rejects or archive.articles(where=f"article_id = {_literal(article)}").count():
         pairs = archive.pairs(columns=["pair_id"], where=f"article_id = {_literal(article)}")

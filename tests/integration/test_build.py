@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from biomedica.config import JobConfig, load_config
 from biomedica.errors import StaleWriterError
+from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline import recount, run_embed
 from biomedica.pipeline.run import Committer
 from biomedica.store import Dataset, DatasetWriter, verify
@@ -203,4 +207,23 @@ def test_an_older_run_stops_when_another_begins(
     monkeypatch.undo()
     assert verify(str(out)).ok
     assert build(sample, out, runtime__articles_per_shard=2).complete
+    verified(out)
+
+
+def test_two_first_builds_at_once_write_each_article_once(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one begins and ends between this one's planning and its first commit."""
+    out, ids, session = tmp_path / "out", articles_of(sample), pipeline_build.ray_session
+
+    @contextlib.contextmanager
+    def meanwhile(*arguments: Any, **named: Any) -> Iterator[Any]:
+        monkeypatch.setattr(pipeline_build, "ray_session", session)
+        build(sample, out, ids[:6], runtime__articles_per_shard=2)
+        with session(*arguments, **named) as cluster:
+            yield cluster
+
+    monkeypatch.setattr(pipeline_build, "ray_session", meanwhile)
+    report = build(sample, out, ids[:10], runtime__articles_per_shard=5)
+    assert (report.articles_requested, report.articles_skipped) == (10, 6)
     verified(out)

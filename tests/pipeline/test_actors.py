@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biomedica.config import BuildConfig, ImageConfig, build_digest, load_config
+from biomedica.config import BuildConfig, EmbedConfig, ImageConfig, build_digest, load_config
 from biomedica.embedding import model_info, write_untrained_checkpoint
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline import shard
@@ -23,11 +23,12 @@ from biomedica.pipeline.actors import (
 from biomedica.pipeline.blocks import unpack_summary
 from biomedica.pipeline.embedder import embedding_digest, table_metadata, write_embeddings
 from biomedica.pipeline.plan import make_plan, requested_articles
+from biomedica.pipeline.shard import ShardBuilder
 from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
 from biomedica.schema import embeddings_table
 from biomedica.sources import open_source
 from biomedica.sources.sample import write_sample
-from biomedica.store import Dataset, DatasetWriter, open_storage
+from biomedica.store import Dataset, DatasetWriter, open_storage, verify
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,46 @@ def test_a_vector_that_is_not_finite_is_a_reject(config: BuildConfig, writer: Da
         row for rows in Dataset.open(config.dataset).batches("rejects") for row in rows.to_pylist()
     ]
     assert {(row["item"], row["reason"], row["build_digest"]) for row in rejects} == {
-        ("b.jpg", "not_finite", embedding_digest(info)),
-        ("c.jpg", "undecodable", embedding_digest(info)),
+        ("PMC1.1/b.jpg", "not_finite", embedding_digest(info)),
+        ("PMC1.1/c.jpg", "undecodable", embedding_digest(info)),
     }
     assert {row["stage"] for row in rejects} == {"embed"}
+
+
+def test_a_reject_of_a_model_keeps_the_dataset_whole(
+    config: BuildConfig, writer: DatasetWriter
+) -> None:
+    """What the pipeline writes and what verify expects are the same, from build to commit to verify."""
+    spec, info = the_shard(config), model_info(config.embed.models[0])
+    actor = BuildActor(config)
+    (encoder,) = actor.builder.embedder.encoders  # type: ignore[union-attr]
+    encode, spoilt = encoder.encode_pixels, []
+
+    def with_one_undefined(pixels: np.ndarray) -> np.ndarray:
+        vectors = encode(pixels)
+        if not spoilt:
+            spoilt.append(True)
+            vectors[0] = np.nan
+        return vectors
+
+    encoder.encode_pixels = with_one_undefined  # type: ignore[method-assign]
+    summary = Summary.from_json(actor(batch(spec))["summary"][0])
+    assert summary.embeddings == {info.slug: summary.pairs - 1}
+    writer.commit(summary.files)
+    report = verify(config.dataset)
+    assert report.ok, report.findings
+
+
+def test_an_article_that_was_listed_and_is_gone_waits(
+    config: BuildConfig, writer: DatasetWriter
+) -> None:
+    """An unmounted source must not turn what it listed into rejects for good."""
+    spec, metadata = the_shard(config), Path(config.source) / "metadata"
+    builder = ShardBuilder(config.model_copy(update={"embed": EmbedConfig()}))
+    hidden = metadata.rename(metadata.with_name("elsewhere"))
+    try:
+        summary, _ = builder.build(spec)
+    finally:
+        hidden.rename(metadata)
+    assert (summary.articles, summary.articles_rejected) == (0, 0)
+    assert len(summary.deferred) == len(spec)
