@@ -13,12 +13,15 @@ import traceback
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from biomedica._version import __version__
-from biomedica.errors import BiomedicaError, Deferred, RunStopped, StaleWriterError
+from biomedica.errors import BiomedicaError, ConfigError, Deferred, RunStopped, StaleWriterError
+
+if TYPE_CHECKING:
+    from biomedica.pipeline import RunReport
 
 __all__ = ["app", "main"]
 
@@ -115,11 +118,19 @@ def _emit(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> No
         show()
 
 
+def _end_run(report: RunReport, as_json: bool) -> None:
+    """Show what a run did; status 1 where something waits for another run."""
+    from biomedica.reporting import print_run
+
+    values = report.to_dict()
+    _emit(as_json, values, lambda: print_run(values))
+    if not report.complete:
+        raise typer.Exit(Exit.INCOMPLETE)
+
+
 def _overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
     """`--set a.b=1` as {"a.b": 1}, values read as YAML, beside what other options say."""
     import yaml
-
-    from biomedica.errors import ConfigError
 
     overrides: dict[str, Any] = {}
     for text in settings or []:
@@ -134,8 +145,6 @@ def _overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
 
 
 def _root(argument: str | None, option: str | None) -> str:
-    from biomedica.errors import ConfigError
-
     root = option or argument
     if root is None:
         raise ConfigError("no dataset is given: write its root URI, or --dataset URI")
@@ -219,7 +228,6 @@ def build(
     """
     from biomedica.config import BuildConfig, load_config
     from biomedica.pipeline import run_build
-    from biomedica.reporting import print_run
 
     overrides = _overrides(
         settings,
@@ -230,10 +238,7 @@ def build(
         store__endpoint_url=endpoint_url,
         runtime__address=address,
     )
-    report = run_build(load_config(BuildConfig, config, overrides), quiet=quiet, debug=debug)
-    _emit(as_json, report.to_dict(), lambda: print_run(report.to_dict()))
-    if not report.complete:
-        raise typer.Exit(Exit.INCOMPLETE)
+    _end_run(run_build(load_config(BuildConfig, config, overrides), quiet=quiet, debug=debug), as_json)
 
 
 @app.command()
@@ -254,7 +259,6 @@ def embed(
     """
     from biomedica.config import JobConfig, load_config
     from biomedica.pipeline import run_embed
-    from biomedica.reporting import print_run
 
     overrides = _overrides(
         settings,
@@ -263,10 +267,7 @@ def embed(
         store__endpoint_url=endpoint_url,
         runtime__address=address,
     )
-    report = run_embed(load_config(JobConfig, config, overrides), quiet=quiet, debug=debug)
-    _emit(as_json, report.to_dict(), lambda: print_run(report.to_dict()))
-    if not report.complete:
-        raise typer.Exit(Exit.INCOMPLETE)
+    _end_run(run_embed(load_config(JobConfig, config, overrides), quiet=quiet, debug=debug), as_json)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from biomedica.pipeline.shard import superseded_rows
 from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.schema import embeddings_table
 from biomedica.sources import open_source
-from biomedica.store import Dataset, DatasetWriter, open_storage, table_of, write_file
+from biomedica.store import Dataset, DatasetWriter, open_storage, table_of
 
 __all__ = ["run_build"]
 
@@ -144,11 +144,8 @@ class _Build:
         }
         storage = open_storage(self.config.dataset, self.config.store)
         for table, values in rows.items():
-            written = (
-                write_file(storage, table, spec.shard, table_of(table, values)) if values else None
-            )
-            if written is not None:
-                summary.files.append(written)
+            if values:
+                summary.write(storage, table, table_of(table, values))
         return summary
 
     def _embed(self, graph: Graph, committer: Committer) -> None:

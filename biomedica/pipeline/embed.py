@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +18,7 @@ from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.run import Committer
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.specs import EmbedSpec, Summary
-from biomedica.schema import embeddings_table
+from biomedica.schema import embeddings_table, table_schema
 from biomedica.store import Dataset, DatasetWriter
 
 __all__ = ["embed_missing", "missing_embeddings", "run_embed"]
@@ -66,7 +65,7 @@ def embed_missing(
     if not specs:
         return
     committer.progress.note(f"{info.slug}: {len(specs):,} shards to embed")
-    committer.count_embedded(_pair_count(dataset, specs))
+    committer.count_embedded(sum(spec.pairs for spec in specs))
     sent = {spec.shard for spec in specs}
     heard = committer.take(graph.with_model(info).embed(specs))
     for shard in sorted(sent - heard):  # its worker died more often than Ray tries: the next run's
@@ -90,39 +89,27 @@ def missing_embeddings(
     for path, _, _ in dataset.files("pairs"):
         files[path.partition("-")[0]].append(f"pairs/{path}")
     articles: defaultdict[str, list[str]] = defaultdict(list)
-    for article, shard in zip(built["article_id"].to_pylist(), built["shard"].to_pylist(), strict=True):
+    pairs: Counter[str] = Counter()
+    for article, shard, count in zip(*(column.to_pylist() for column in built.columns), strict=True):
         articles[shard].append(article)
+        pairs[shard] += count
     return [
-        EmbedSpec(shard, tuple(sorted(files[shard])), tuple(sorted(articles[shard])))
+        EmbedSpec(shard, tuple(sorted(files[shard])), tuple(sorted(articles[shard])), pairs[shard])
         for shard in sorted(articles)
     ]
 
 
-def _pair_count(dataset: Dataset, specs: Sequence[EmbedSpec]) -> int:
-    """Pairs of the articles that are to be embedded."""
-    wanted = pa.array([article for spec in specs for article in spec.articles], pa.string())
-    total = 0
-    for batch in dataset.batches("articles", columns=["article_id", "pair_count"]):
-        mine = batch.filter(pc.is_in(batch["article_id"], value_set=wanted))
-        total += pc.sum(mine["pair_count"]).as_py() or 0
-    return total
-
-
 def _built(dataset: Dataset, requested: pa.Table | None) -> pa.Table:
-    """article_id and shard of the live articles that have pairs."""
-    columns = ["article_id", "pmcid", "version", "shard", "pair_count"]
-    schema = pa.schema([("article_id", pa.string()), ("shard", pa.string())])
-    wanted = None
-    if requested is not None:
-        wanted = pa.array(_article_names(requested), pa.string())
-    parts = []
-    for batch in dataset.batches("articles", columns=columns):
-        table = pa.Table.from_batches([batch])
-        table = table.filter(pc.greater(table["pair_count"], 0))
-        if wanted is not None:
-            table = table.filter(pc.is_in(table["article_id"], value_set=wanted))
-        parts.append(table.select(schema.names).cast(schema))
-    return pa.concat_tables(parts) if parts else schema.empty_table()
+    """article_id, shard and pair_count of the live articles that have pairs."""
+    names = ["article_id", "shard", "pair_count"]
+    schema = pa.schema([table_schema("articles").field(name) for name in names]).remove_metadata()
+    parts = [batch.select(names) for batch in dataset.batches("articles", columns=names)]
+    built = pa.Table.from_batches(parts).cast(schema) if parts else schema.empty_table()
+    built = built.filter(pc.greater(built["pair_count"], 0))
+    if requested is None:
+        return built
+    # once for all rows: `is_in` makes its set of the request anew at each call
+    return built.filter(pc.is_in(built["article_id"], value_set=_article_names(requested)))
 
 
 def _article_names(listing: pa.Table) -> pa.ChunkedArray:

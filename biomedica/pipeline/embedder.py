@@ -17,7 +17,7 @@ from biomedica.ids import article_id_of_pair
 from biomedica.pipeline.rows import Row
 from biomedica.pipeline.specs import Summary
 from biomedica.schema import EMBEDDINGS, PixelSpec, embeddings_table
-from biomedica.store import Storage, table_of, write_file
+from biomedica.store import Storage, table_of
 
 __all__ = ["ShardEmbedder", "embedding_digest", "load_embedder", "table_metadata", "write_embeddings"]
 
@@ -91,20 +91,21 @@ class ShardEmbedder:
             waiting.extend(arrays[column] for arrays in pixels)
             if len(waiting) >= max(IMAGES_AT_ONCE, encoder.batch_size):
                 while len(waiting) >= encoder.batch_size:
-                    self._encode(number, encoder.batch_size)
+                    self._encode(number)
 
-    def _encode(self, number: int, count: int) -> None:
-        waiting = self._waiting[number]
-        batch = np.stack(waiting[:count])
-        del waiting[:count]
-        self._vectors[number].append(self.encoders[number].encode_pixels(batch))
+    def _encode(self, number: int) -> None:
+        """One batch of what waits for a model."""
+        waiting, encoder = self._waiting[number], self.encoders[number]
+        batch = np.stack(waiting[: encoder.batch_size])
+        del waiting[: encoder.batch_size]
+        self._vectors[number].append(encoder.encode_pixels(batch))
 
     def finish(self) -> tuple[list[str], list[Vectors]]:
         """Pair ids and, by model, float32 vectors [n, dimension]; begins anew."""
         stacked: list[Vectors] = []
         for number, info in enumerate(self.infos):
             while self._waiting[number]:
-                self._encode(number, self.encoders[number].batch_size)
+                self._encode(number)
             parts = self._vectors[number]
             stacked.append(
                 np.concatenate(parts) if parts else np.zeros((0, info.dimension), np.float32)
@@ -136,16 +137,10 @@ def write_embeddings(
         summary.embeddings[info.slug] = len(kept)
         if kept:
             table = _table(kept, vectors[finite], digest, summary.shard)
-            _keep(summary, storage, embeddings_table(info.slug), table)
+            summary.write(storage, embeddings_table(info.slug), table)
     if rejects:
         summary.rejects += len(rejects)
-        _keep(summary, storage, "rejects", table_of("rejects", rejects))
-
-
-def _keep(summary: Summary, storage: Storage, name: str, table: pa.Table) -> None:
-    written = write_file(storage, name, summary.shard, table)
-    if written is not None:
-        summary.files.append(written)
+        summary.write(storage, "rejects", table_of("rejects", rejects))
 
 
 def _table(pair_ids: list[str], vectors: Vectors, digest: str, shard: str) -> pa.Table:

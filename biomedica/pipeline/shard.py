@@ -18,7 +18,7 @@ from biomedica.pipeline.rows import Row
 from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
 from biomedica.schema import PixelSpec
 from biomedica.sources import open_source
-from biomedica.store import open_storage, table_of, write_file
+from biomedica.store import open_storage, table_of
 
 __all__ = ["PixelRows", "ShardBuilder", "fail"]
 
@@ -102,7 +102,7 @@ class ShardBuilder:
                 current = _Slice()
         self._write(current.tables, summary)
         if self.embedder:
-            self._write_embeddings(summary)
+            self._write_embeddings(self.embedder, summary)
         elif not pixels.complete:
             paths = tuple(f"pairs/{file.path}" for file in summary.files if file.table == "pairs")
             summary.reread = EmbedSpec(spec.shard, paths)
@@ -138,20 +138,15 @@ class ShardBuilder:
     def _write(self, tables: Mapping[str, list[Row]], summary: Summary) -> None:
         start = time.perf_counter()
         for name, rows in tables.items():
-            if not rows:
-                continue
-            written = write_file(self.storage, name, summary.shard, table_of(name, rows))
-            if written is not None:
-                summary.files.append(written)
-            rows.clear()
+            if rows:
+                summary.write(self.storage, name, table_of(name, rows))
+                rows.clear()
         self.articles.seconds["write"] += time.perf_counter() - start
 
-    def _write_embeddings(self, summary: Summary) -> None:
-        if self.embedder is None:
-            return
+    def _write_embeddings(self, embedder: ShardEmbedder, summary: Summary) -> None:
         start = time.perf_counter()
-        pair_ids, vectors = self.embedder.finish()
-        write_embeddings(self.storage, summary, self.embedder.infos, pair_ids, vectors)
+        pair_ids, vectors = embedder.finish()
+        write_embeddings(self.storage, summary, embedder.infos, pair_ids, vectors)
         self.articles.seconds["encode"] += time.perf_counter() - start
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from biomedica.ids import shard_id
-from biomedica.store import DataFile
+from biomedica.store import DataFile, Storage, write_file
 
 __all__ = ["EmbedSpec", "Holding", "ShardSpec", "Summary"]
 
@@ -59,14 +61,16 @@ class EmbedSpec:
     """pairs files, by their path below the dataset root"""
     articles: tuple[str, ...] = ()
     """only the pairs of these articles; empty: of all"""
+    pairs: int = 0
+    """how many they are, for the progress line; 0 where nobody asks"""
 
     def to_json(self) -> str:
-        return json.dumps([self.shard, self.files, self.articles])
+        return json.dumps([self.shard, self.files, self.articles, self.pairs])
 
     @classmethod
     def from_json(cls, text: str) -> EmbedSpec:
-        shard, files, articles = json.loads(text)
-        return cls(shard, tuple(files), tuple(articles))
+        shard, files, articles, pairs = json.loads(text)
+        return cls(shard, tuple(files), tuple(articles), pairs)
 
 
 @dataclass(slots=True)
@@ -97,6 +101,12 @@ class Summary:
     bytes_read: int = 0
     stage_seconds: dict[str, float] = field(default_factory=dict)
     files: list[DataFile] = field(default_factory=list)
+
+    def write(self, storage: Storage, table: str, rows: pa.Table) -> None:
+        """Write rows of this shard as a file of `table`, and name it among `files`."""
+        written = write_file(storage, table, self.shard, rows)
+        if written is not None:
+            self.files.append(written)
 
     def accounts_for(self, spec: ShardSpec) -> bool:
         """Promise 1 for one shard: every article is written, rejected or deferred."""

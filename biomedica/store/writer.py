@@ -202,7 +202,7 @@ class DatasetWriter:
             custom_metadata=metadata, app_transactions=[Transaction(log.WRITER, self.epoch)]
         )
         for _ in range(_TRIES):
-            before = self._refresh(table, taking=taking)
+            self._refresh(table, taking=taking)
             write = partial(
                 handle.create_write_transaction,
                 actions(),
@@ -216,7 +216,7 @@ class DatasetWriter:
                 continue
             after = self._refresh(table)
             self._told(table)
-            return before + 1 if after == before + 1 else after
+            return after
         raise StoreError(
             f"{self.storage.uri(table)} is being written by another program: stop it and run again"
         )
