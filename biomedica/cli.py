@@ -8,6 +8,7 @@ Only typer, rich and pydantic are imported at the top: `--help` must be instant.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -76,6 +77,8 @@ Version = Annotated[int | None, typer.Option("--version", help="Dataset version;
 def main() -> None:
     """The console entry point: user errors become one line and an exit code."""
     debug = "--debug" in sys.argv
+    # `kill` and a stopped job end like Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except BiomedicaError as error:
@@ -166,8 +169,12 @@ def sample(
     from biomedica.embedding import write_untrained_checkpoint
     from biomedica.sources.sample import write_sample
 
-    summary = write_sample(directory, articles=articles, seed=seed)
-    checkpoint = write_untrained_checkpoint(directory / "models" / "untrained-vit-tiny", seed=seed)
+    try:
+        summary = write_sample(directory, articles=articles, seed=seed)
+        checkpoint = write_untrained_checkpoint(directory / "models" / "untrained-vit-tiny", seed=seed)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(f"cannot write into {directory}: {reason}; take another folder") from error
     values = {**summary.to_dict(), "directory": str(directory), "checkpoint": str(checkpoint)}
 
     def show() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -29,6 +30,7 @@ __all__ = [
     "StoreConfig",
     "build_digest",
     "digest_of",
+    "is_uri",
     "load_config",
 ]
 
@@ -66,7 +68,7 @@ class LicenseConfig(_Section):
 
 
 class ImageConfig(_Section):
-    """Limits on images. Bytes are of the source's files."""
+    """Limits on images. Bytes are of the source's files, or of what they are converted to."""
 
     max_pixels: int = Field(100_000_000, gt=0, description="width x height over this is rejected")
     max_object_bytes: int = Field(64 * MIB, gt=0, description="one media file over this is rejected")
@@ -151,18 +153,25 @@ class BuildConfig(JobConfig):
         return _absolute(source)
 
 
+def is_uri(place: str) -> bool:
+    """Whether a place begins with a scheme, `s3://` or `file:/`; a drive letter is none."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", place) is not None
+
+
 def _absolute(place: str) -> str:
     """A local path made absolute: workers run in another folder. URIs stay as they are."""
-    return place if "://" in place else os.path.abspath(os.path.expanduser(place))
+    return place if is_uri(place) else os.path.abspath(os.path.expanduser(place))
 
 
 def _absolute_model(model: str) -> str:
     """The local paths in the ways to name a model: FOLDER, local-dir:FOLDER, NAME=PATH."""
+    if os.path.exists(os.path.expanduser(model)):
+        return _absolute(model)
     for mark in ("local-dir:", "="):
         name, found, path = model.partition(mark)
         if found:
             return f"{name}{mark}{_absolute(path)}"
-    return _absolute(model) if os.path.exists(os.path.expanduser(model)) else model
+    return model
 
 
 def digest_of(value: object) -> str:
@@ -224,4 +233,4 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"the configuration {path} must be a mapping of names to values")
-    return values
+    return {name: value for name, value in values.items() if value is not None}

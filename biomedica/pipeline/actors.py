@@ -79,6 +79,7 @@ class StoredActor:
 
     def __init__(self, config: JobConfig) -> None:
         self.shard = StoredShard(config, embedder=load_embedder(config.embed, "cpu"))
+        _settle()
 
     def __call__(self, batch: Batch) -> Batch:
         summary, _ = self.shard.build(EmbedSpec.from_json(_only(batch["spec"])))
@@ -90,6 +91,7 @@ class DecodeActor:
 
     def __init__(self, config: JobConfig, specs: Sequence[PixelSpec]) -> None:
         self.shard = StoredShard(config, specs)
+        _settle()
 
     def __call__(self, batch: Batch) -> pa.Table:
         summary, pixels = self.shard.build(EmbedSpec.from_json(_only(batch["spec"])))

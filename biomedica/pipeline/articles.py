@@ -64,6 +64,9 @@ class _Open:
     deferred: str | None = None
     xml_bytes: int = 0
     media_bytes: int = 0
+    """read"""
+    held_bytes: int = 0
+    """kept in memory: an image that was converted may be larger than its file"""
     taken: set[str] = field(default_factory=set)
     """media file names that are pairs already"""
     full: bool = False
@@ -196,7 +199,7 @@ class ArticleBuilder:
         try:
             return parse_article(
                 xml,
-                pmcid=f"PMC{source.article_id.pmcid}",
+                pmcid=str(source.article_id),
                 kinds=parse.figure_kinds,
                 keep_uncaptioned=parse.keep_uncaptioned,
             )
@@ -268,8 +271,9 @@ class ArticleBuilder:
             raise over
         if isinstance(data, (Rejected, Deferred)):
             raise data
-        article.media_bytes += len(data or b"")
-        article.full = article.media_bytes > limit
+        size = len(data or b"")
+        article.media_bytes += size
+        article.full = article.held_bytes + size > limit
         if article.full:
             raise over
         row, name = article.rows.article, wanted.name
@@ -278,6 +282,7 @@ class ArticleBuilder:
         if name in article.taken:
             raise Rejected("duplicate_reference", f"{name} is already a pair")
         image = self._decoded(data)
+        article.held_bytes += max(len(image.data), len(data))
         article.taken.add(name)
         article.rows.pairs.append(pair_row(row, wanted.figure, wanted.graphic, name, image))
         if self.specs:

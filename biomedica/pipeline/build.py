@@ -19,7 +19,7 @@ from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.rows import Origin, reject_row
 from biomedica.pipeline.run import Committer
 from biomedica.pipeline.session import ray_session
-from biomedica.pipeline.shard import superseded_rows
+from biomedica.pipeline.shard import settle, superseded_rows
 from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.schema import embeddings_table
 from biomedica.sources import open_source
@@ -51,12 +51,15 @@ class _Build:
         source = open_source(self.config.source, self.config.store)
         self.source_uri = source.uri
         self.requested = requested_articles(source, self.config.ids)
+        # workers have no use for what may be a million ids
+        self.config = self.config.model_copy(update={"ids": None})
         if not self.requested.num_rows:
             raise ConfigError("no article is requested: the list of ids is empty")
         self.infos = tuple(model_info(model) for model in self.config.embed.models)
         self.report.untrained_models = [info.slug for info in self.infos if info.untrained]
         plan = self._plan(dataset)
         if plan.shards or dataset is None or self._missing(dataset):
+            open_storage(self.config.dataset, self.config.store).check_writable()
             self._work(plan, dataset)
         else:
             self.report.version = dataset.version
@@ -92,6 +95,10 @@ class _Build:
             committer = self._committer(writer, plan)
             self._build(graph, plan.shards, committer)
             self._embed(graph, committer)
+        if self.report.pairs:
+            others = {*opened.tables} - {*tables}
+            slugs = [name.removeprefix("embeddings/") for name in others if "/" in name]
+            self.report.models_not_run = sorted(slugs)
 
     def _committer(self, writer: DatasetWriter, plan: Plan) -> Committer:
         progress = Progress(plan.requested - plan.skipped, "articles", quiet=self.quiet)
@@ -101,16 +108,17 @@ class _Build:
         return Committer(writer, self.report, progress, self.config.runtime.commit_seconds, note)
 
     def _build(self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer) -> None:
-        """Three passes: all shards; those lost with their worker article by article; once more.
+        """Three passes: all shards; those that failed article by article; once more.
 
         What kills its worker twice alone is a reject (design §5.5).
         """
-        lost = self._pass(graph, shards, committer, alone=False)
-        if lost:
+        left = self._pass(graph, shards, committer, alone=False)
+        if left:
             committer.progress.note(
-                f"{len(lost)} shards were lost with their worker; trying each article"
+                f"shards that failed or were lost with their worker: {len(left):,}; "
+                "trying each of their articles"
             )
-        single = [one for spec in lost for one in spec.alone(self.digest)]
+        single = [one for spec in left for one in spec.alone(self.digest)]
         killers = self._pass(
             graph, self._pass(graph, single, committer, alone=True), committer, alone=True
         )
@@ -123,11 +131,24 @@ class _Build:
     def _pass(
         self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer, *, alone: bool
     ) -> list[ShardSpec]:
-        """Run shards; those of which no summary came."""
+        """Run shards; those that are to be tried again article by article: no summary came, or
+        one that says that a shard of several articles failed."""
         if not shards:
             return []
         sent = {spec.shard: spec for spec in shards}
-        heard = committer.take(_with_articles(graph.build(shards, alone=alone), sent))
+        slugs = [info.slug for info in self.infos]
+
+        def settled() -> Generator[Summary, None, None]:
+            with contextlib.closing(graph.build(shards, alone=alone)) as coming:
+                for summary in coming:
+                    spec = sent[summary.shard]
+                    settle(summary, slugs, spec)
+                    if summary.fault is None or summary.fatal or len(spec) == 1:
+                        yield summary
+                    else:
+                        committer.put_off(summary)
+
+        heard = committer.take(settled())
         return [spec for spec in shards if spec.shard not in heard]
 
     def _reject_killer(self, spec: ShardSpec) -> Summary:
@@ -153,19 +174,3 @@ class _Build:
         for info in self.infos:
             dataset = Dataset.open(self.config.dataset, self.config.store)
             embed_missing(graph, dataset, info, committer, self.requested)
-
-
-def _with_articles(
-    summaries: Generator[Summary, None, None], sent: dict[str, ShardSpec]
-) -> Generator[Summary, None, None]:
-    """A failed shard's articles are deferred; every other summary must account for its articles."""
-    with contextlib.closing(summaries) as coming:
-        for summary in coming:
-            spec = sent[summary.shard]
-            if summary.fault is not None:
-                summary.deferred = [(holding.article_id, summary.fault) for holding in spec.holdings()]
-            if not summary.accounts_for(spec):
-                raise RuntimeError(
-                    f"shard {summary.shard} does not account for its {len(spec)} articles"
-                )
-            yield summary

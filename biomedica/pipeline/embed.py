@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, defaultdict
+from collections.abc import Generator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +19,7 @@ from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.run import Committer
 from biomedica.pipeline.session import ray_session
+from biomedica.pipeline.shard import settle
 from biomedica.pipeline.specs import EmbedSpec, Summary
 from biomedica.schema import embeddings_table, table_schema
 from biomedica.store import Dataset, DatasetWriter
@@ -38,6 +41,7 @@ def run_embed(config: JobConfig, *, quiet: bool = False, debug: bool = False) ->
     report.untrained_models = [info.slug for info in infos if info.untrained]
     report.version = dataset.version
     if any(missing_embeddings(dataset, info) for info in infos):
+        dataset.storage.check_writable()
         tables = {embeddings_table(info.slug): table_metadata(info) for info in infos}
         note = {"command": "embed", "models": [info.slug for info in infos]}
         with (
@@ -66,9 +70,16 @@ def embed_missing(
         return
     committer.progress.note(f"{info.slug}: {len(specs):,} shards to embed")
     committer.count_embedded(sum(spec.pairs for spec in specs))
-    sent = {spec.shard for spec in specs}
-    heard = committer.take(graph.with_model(info).embed(specs))
-    for shard in sorted(sent - heard):  # its worker died more often than Ray tries: the next run's
+
+    def settled() -> Generator[Summary, None, None]:
+        with contextlib.closing(graph.with_model(info).embed(specs)) as coming:
+            for summary in coming:
+                settle(summary, [info.slug])
+                yield summary
+
+    heard = committer.take(settled())
+    # its worker died more often than Ray tries: the next run's
+    for shard in sorted({spec.shard for spec in specs} - heard):
         committer.accept(Summary(shard, fault="lost with its worker"))
     committer.commit()
     committer.show(last=True)

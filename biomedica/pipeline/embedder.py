@@ -131,10 +131,10 @@ def write_embeddings(
         kept = [pair for pair, good in zip(pair_ids, finite, strict=True) if good]
         undefined = Rejected("not_finite", "the embedding has infinite or undefined values")
         bad = [(pair, undefined) for pair, good in zip(pair_ids, finite, strict=True) if not good]
-        rejects += [
-            _reject(pair, fault, info, digest, summary.shard) for pair, fault in bad + undecodable
-        ]
+        bad += undecodable
+        rejects += [_reject(pair, fault, info, digest, summary.shard) for pair, fault in bad]
         summary.embeddings[info.slug] = len(kept)
+        summary.embed_rejects[info.slug] = len(bad)
         if kept:
             table = _table(kept, vectors[finite], digest, summary.shard)
             summary.write(storage, embeddings_table(info.slug), table)

@@ -121,20 +121,24 @@ def _remains(
     """The articles to build of each chunk."""
     pmcids, versions = requested["pmcid"].to_numpy(), requested["version"].to_numpy()
     digests = requested["input_digest"].combine_chunks()
+    before = -1
     for start in range(0, len(pmcids), step):
-        rows = np.flatnonzero(todo[start : start + step]) + start
-        yield [
-            _holding(
-                ArticleId(int(pmcids[row]), int(versions[row])), digests[int(row)].as_py(), replaced
-            )
-            for row in rows
-        ]
+        holdings = []
+        for row in np.flatnonzero(todo[start : start + step]) + start:
+            article = ArticleId(int(pmcids[row]), int(versions[row]))
+            replaces = list(replaced.get(article_key(*article), ()))
+            if article.pmcid != before:  # once, however many versions are built now
+                replaces += _bare(article, replaced)
+            before = article.pmcid
+            digest = digests[int(row)].as_py()
+            text = "" if digest == UNKNOWN else digest.hex()
+            holdings.append(Holding(str(article), text, ",".join(sorted(replaces))))
+        yield holdings
 
 
-def _holding(article: ArticleId, digest: bytes, replaced: Mapping[int, Sequence[str]]) -> Holding:
-    replaces = list(replaced.get(article_key(*article), ()))
-    if article.version:
-        bare = ArticleId(article.pmcid, 0)
-        replaces += [f"{bare}/{shard}" for shard in replaced.get(article_key(*bare), ())]
-    text = "" if digest == UNKNOWN else digest.hex()
-    return Holding(str(article), text, ",".join(sorted(replaces)))
+def _bare(article: ArticleId, replaced: Mapping[int, Sequence[str]]) -> list[str]:
+    """Where the id stands as a reject without version: the source did not know it then."""
+    if not article.version:
+        return []
+    bare = ArticleId(article.pmcid, 0)
+    return [f"{bare}/{shard}" for shard in replaced.get(article_key(*bare), ())]

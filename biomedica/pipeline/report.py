@@ -39,6 +39,8 @@ class RunReport:
     dataset: str = ""
     untrained_models: list[str] = field(default_factory=list)
     """slugs whose embeddings mean nothing"""
+    models_not_run: list[str] = field(default_factory=list)
+    """slugs of the dataset's other models, which have not seen what `build` wrote"""
     stage_seconds: dict[str, float] = field(default_factory=dict)
     deferred: list[tuple[str, str]] = field(default_factory=list)
     """(article id, why), the first hundred"""

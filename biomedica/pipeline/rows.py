@@ -78,12 +78,7 @@ def reject_row(
 
 def article_warnings(article: Article, source: SourceArticle) -> list[str]:
     """The parser's warnings and those that only the metadata beside the document can raise."""
-    metadata, key = source.metadata, source.article_id
-    warnings = list(article.warnings)
-    if article.pmcid is not None and article.pmcid != f"PMC{key.pmcid}":
-        warnings.append(f"pmcid_differs: the document says {article.pmcid}")
-    if article.version is not None and article.version != key.version:
-        warnings.append(f"version_differs: the document says {article.version}")
+    metadata, warnings = source.metadata, list(article.warnings)
     if article.is_open_access is False and metadata.is_pmc_openaccess:
         warnings.append("open_access_differs: the document says it is not open access")
     if article.is_retracted and not metadata.is_retracted:

@@ -43,16 +43,25 @@ class Committer:
         closed: an execution of Ray Data that outlives its session would start another Ray.
         """
         heard: set[str] = set()
-        with contextlib.closing(summaries) as coming:
-            for summary in coming:
-                heard.add(summary.shard)
-                if summary.fatal:
-                    self.commit()
-                    raise RunStopped(f"{summary.fault}; what was committed stays")
-                self.accept(summary)
-                if time.monotonic() - self._last >= self.seconds:
-                    self.commit()
+        try:
+            with contextlib.closing(summaries) as coming:
+                for summary in coming:
+                    heard.add(summary.shard)
+                    if summary.fatal:
+                        raise RunStopped(f"{summary.fault}; what was committed stays")
+                    self.accept(summary)
+                    if time.monotonic() - self._last >= self.seconds:
+                        self.commit()
+        except RunStopped:
+            self.commit()
+            raise
         return heard
+
+    def put_off(self, summary: Summary) -> None:
+        """A shard failed and its articles are tried one by one: only what it read counts."""
+        self.report.media_read += summary.media_read
+        self.report.bytes_read += summary.bytes_read
+        self.progress.note(f"shard {summary.shard} failed: {summary.fault}")
 
     def accept(self, summary: Summary) -> None:
         """One shard's files will be in the next commit."""
@@ -65,16 +74,16 @@ class Committer:
 
     def commit(self) -> None:
         """Commit what was accepted. Raises RunStopped: the run cannot go on."""
-        if self._files:
+        files, self._files = self._files, []
+        if files:
             try:
-                self.report.version = self.writer.commit(self._files, self.note)
+                self.report.version = self.writer.commit(files, self.note)
             except StaleWriterError:
                 raise
             except (StoreError, Deferred) as error:
                 raise RunStopped(
                     f"the dataset cannot be committed: {error}; run the same command again"
                 ) from error
-            self._files = []
         self._last = time.monotonic()
 
     def count_embedded(self, total: int) -> None:

@@ -6,8 +6,10 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from biomedica.config import RuntimeConfig
@@ -16,6 +18,16 @@ from biomedica.errors import ConfigError
 __all__ = ["Cluster", "ray_session"]
 
 MIN_OBJECT_STORE = 1_000_000_000
+CONNECT_SECONDS = 5.0
+
+DATA_SETTINGS: dict[str, Any] = {
+    "target_max_block_size": None,
+    "max_errored_blocks": -1,
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    "max_consecutive_actor_init_deaths": 3,
+}
+"""Ray Data as the spine needs it: a shard is one block; no bars but ours (ray.md §1, §6)."""
 
 
 class Cluster:
@@ -38,53 +50,67 @@ class Cluster:
 def ray_session(runtime: RuntimeConfig, *, debug: bool = False) -> Iterator[Cluster]:
     """Connect to `runtime.address`, to the session that exists, or to a new local Ray.
 
-    Only a Ray that was started here is ended here.
+    Only a Ray that was started here is ended here, and one's own settings of Ray Data are as
+    before afterwards. Raises ConfigError where no Ray answers.
     """
-    _quiet_environment(debug)
+    address = runtime.address or os.environ.get("RAY_ADDRESS") or "local"
+    _quiet_environment(address, debug)
     import ray
 
-    _quiet_data(debug)
     started = not ray.is_initialized()
-    if started:
-        _init(runtime, debug)
-    try:
-        resources = ray.cluster_resources()
-        yield Cluster(runtime, resources.get("CPU", 0), resources.get("GPU", 0))
-    finally:
+    with _data_settings(debug), contextlib.nullcontext() if debug else _silent_raylet():
         if started:
-            ray.shutdown()
+            _init(runtime, address, debug)
+        try:
+            resources = ray.cluster_resources()
+            yield Cluster(runtime, resources.get("CPU", 0), resources.get("GPU", 0))
+        finally:
+            if started:
+                ray.shutdown()
 
 
-def _quiet_environment(debug: bool) -> None:
+def _quiet_environment(address: str, debug: bool) -> None:
     """Set before Ray is imported: its C++ layer reads the environment once."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # a local cluster without a token writes one into the home directory
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if not debug:
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    named = "RAY_AUTH_TOKEN_PATH" in os.environ or (Path.home() / ".ray" / "auth_token").exists()
+    if address == "local" and not named:
+        # a local cluster without a token would write one into the home directory
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
-def _init(runtime: RuntimeConfig, debug: bool) -> None:
+def _init(runtime: RuntimeConfig, address: str, debug: bool) -> None:
     import ray
 
-    address = runtime.address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {
+        "address": address,
         "logging_level": "INFO" if debug else "ERROR",
         "log_to_driver": debug,
     }
-    if address is None:
+    if address == "local":
         memory = runtime.object_store_bytes or max(MIN_OBJECT_STORE, 10 * runtime.shard_bytes)
         options |= {"include_dashboard": False, "object_store_memory": memory}
-    else:
-        options["address"] = address
+    where = "on this machine" if address == "local" else f"at {address}"
     try:
+        _knock(address)
         with warnings.catch_warnings(), contextlib.nullcontext() if debug else _deaf_stderr():
             warnings.simplefilter("default" if debug else "ignore")
             ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"at {address}" if address else "on this machine"
-        raise ConfigError(f"Ray cannot be reached {where}: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"Ray cannot be reached {where}: {reason}; start one with `ray start --head`, or leave "
+            "the address out for a local Ray"
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nothing listens: Ray itself would wait for minutes."""
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
 
 
 @contextlib.contextmanager
@@ -101,17 +127,41 @@ def _deaf_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _quiet_data(debug: bool) -> None:
-    """Ray Data as the spine needs it: a shard is one block; no bars but ours (ray.md §1, §6)."""
+@contextlib.contextmanager
+def _silent_raylet() -> Iterator[None]:
+    """No `(raylet) A worker died …` on stdout, where results go: we tell it in our own words.
+
+    Ray 2.60 prints these whatever `log_to_driver` says, and this flag is the only door.
+    """
+    from ray._private import worker
+
+    before = getattr(worker, "_worker_logs_enabled", True)
+    worker._worker_logs_enabled = False
+    try:
+        yield
+    finally:
+        worker._worker_logs_enabled = before
+
+
+@contextlib.contextmanager
+def _data_settings(debug: bool) -> Iterator[None]:
+    """DATA_SETTINGS and a quiet logger, while a run lasts."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray warns of settings of its own
         from ray.data import DataContext
 
         context = DataContext.get_current()
-    context.target_max_block_size = None
-    context.max_errored_blocks = -1
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.max_consecutive_actor_init_deaths = 3
-    if not debug:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logger = logging.getLogger("ray.data")
+    before = {name: getattr(context, name) for name in DATA_SETTINGS}
+    level = logger.level
+    try:
+        for name, value in DATA_SETTINGS.items():
+            setattr(context, name, value)
+        if not debug:
+            # a lost shard is told in our own words, with its remedy
+            logger.setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+        logger.setLevel(level)

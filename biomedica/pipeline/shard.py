@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,10 +20,11 @@ from biomedica.schema import PixelSpec
 from biomedica.sources import open_source
 from biomedica.store import open_storage, table_of
 
-__all__ = ["PixelRows", "ShardBuilder", "fail"]
+__all__ = ["PixelRows", "ShardBuilder", "fail", "settle", "superseded_rows"]
 
-PIXEL_BYTES = 256 << 20
-"""Model pixels of one shard that travel to a GPU actor; what is beyond is read from the store."""
+PIXEL_BYTES = 96 << 20
+"""Model pixels of one shard that travel to a GPU actor, a tenth of the smallest object store; what
+is beyond is read from the store."""
 
 
 @dataclass(slots=True)
@@ -157,6 +158,22 @@ def superseded_rows(article_id: str, replaces: str) -> list[Row]:
         other, _, shard = entry.rpartition("/")
         rows.append({"article_id": other or article_id, "shard": shard})
     return rows
+
+
+def settle(summary: Summary, slugs: Iterable[str], spec: ShardSpec | None = None) -> None:
+    """The driver's last look before a commit (promise 1): counts that do not add up fail a shard.
+
+    slugs: the models that were to embed it. spec: what it was to build; where it failed, all its
+    articles are deferred.
+    """
+    if summary.fault is None:
+        wrong = summary.imbalance(slugs)
+        if wrong is None and spec is not None and not summary.accounts_for(spec):
+            wrong = f"its {len(spec)} articles are not all written, rejected or deferred"
+        if wrong is not None:
+            fail(summary, RuntimeError(wrong))
+    if summary.fault is not None and spec is not None:
+        summary.deferred = [(holding.article_id, summary.fault) for holding in spec.holdings()]
 
 
 def fail(summary: Summary, error: Exception) -> Summary:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from biomedica.ids import shard_id
+from biomedica.schema import embeddings_table
 from biomedica.store import DataFile, Storage, write_file
 
 __all__ = ["EmbedSpec", "Holding", "ShardSpec", "Summary"]
@@ -93,6 +95,8 @@ class Summary:
     rejects: int = 0
     embeddings: dict[str, int] = field(default_factory=dict)
     """rows by model slug"""
+    embed_rejects: dict[str, int] = field(default_factory=dict)
+    """rejects at stage `embed`, by model slug"""
     undecodable: list[tuple[str, str]] = field(default_factory=list)
     """(pair id, why) of stored images that could not be decoded for a model"""
     reread: EmbedSpec | None = None
@@ -111,6 +115,26 @@ class Summary:
     def accounts_for(self, spec: ShardSpec) -> bool:
         """Promise 1 for one shard: every article is written, rejected or deferred."""
         return self.articles + self.articles_rejected + len(self.deferred) == len(spec)
+
+    def imbalance(self, slugs: Iterable[str]) -> str | None:
+        """Promise 1 for the rows that were written: a sentence where counts do not add up.
+
+        slugs: the models that were to embed this shard.
+        """
+        rows: Counter[str] = Counter()
+        for file in self.files:
+            rows[file.table] += file.rows
+        counted = {"articles": self.articles, "pairs": self.pairs, "rejects": self.rejects}
+        counted |= {embeddings_table(slug): count for slug, count in self.embeddings.items()}
+        for table in sorted({*rows, *counted}):
+            if table != "superseded" and rows[table] != counted.get(table, 0):
+                return f"{rows[table]} rows of {table} were written, {counted.get(table, 0)} counted"
+        images = self.pairs + self.pairs_embedded
+        for slug in slugs:
+            done, rejected = self.embeddings.get(slug, 0), self.embed_rejects.get(slug, 0)
+            if images != done + rejected:
+                return f"{images} images are not {done} embeddings and {rejected} rejects of {slug}"
+        return None
 
     def to_json(self) -> str:
         values = {name: getattr(self, name) for name in self.__slots__}

@@ -66,6 +66,8 @@ def print_run(values: dict[str, Any]) -> None:
     ]
     console.print(_grid("run", rows))
     _warn_untrained(console, values["untrained_models"])
+    for slug in values["models_not_run"]:
+        console.print(f"nothing was embedded by {escape(slug)}: `biomedica embed` adds what is new")
     if values["articles_deferred"]:
         console.print("deferred for a passing fault; the same command takes them again:")
         for article, why in values["deferred"][:LONG_LIST]:
@@ -155,4 +157,7 @@ def print_verification(report: Report) -> None:
         )
     if len(report.findings) > LONG_LIST:
         console.print(f"and {len(report.findings) - LONG_LIST} more; --json lists them all")
+    for table, pairs in report.unembedded.items():
+        name = escape(table.removeprefix("embeddings/"))
+        console.print(f"{pairs:,} pairs have no embedding by {name} yet: `biomedica embed` adds them")
     console.print("every promise holds" if report.ok else "[red]the dataset breaks its promises[/red]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biomedica.config import StoreConfig
+from biomedica.config import StoreConfig, is_uri
 from biomedica.errors import SourceError
 from biomedica.sources.directory import UNREAD_DIGEST, DirectorySource
 from biomedica.sources.ids_file import read_id_table, read_ids
@@ -47,8 +47,7 @@ def open_source(uri: str, store: StoreConfig | None = None) -> Source:
     store: how object storage is reached; a folder needs none of it.
     Raises SourceError for any other scheme, and for a folder that is not in the layout.
     """
-    scheme, mark, _ = uri.partition("://")
-    match scheme.lower() if mark else "file":
+    match uri.partition(":")[0].lower() if is_uri(uri) else "file":
         case "file":
             return DirectorySource(uri)
         case "s3":

@@ -1,6 +1,6 @@
 """Rows against each other: what each article must add up to (promises 1 and 2).
 
-Holds ids as integers: about 40 bytes an article and 8 a pair and an embedding.
+Holds ids as integers: about 40 bytes an article and 16 a pair and an embedding.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ARTICLE_ID = r"^PMC[1-9][0-9]{0,11}(\.[1-9][0-9]{0,3})?$"
 
 
 def row_hashes(ids: pa.Array, shards: pa.Array) -> Ints:
-    """A 64-bit number for each (pair id, shard), the same all through this process."""
+    """A 64-bit number for each (id, shard), the same all through this process."""
     both = zip(ids.to_pylist(), shards.to_pylist(), strict=True)
     return np.fromiter((hash(row) for row in both), np.int64, len(ids))
 
@@ -53,16 +53,16 @@ class Ledger:
         self._rejected = _Columns(2)  # key, shard of rejects that stand for a whole article
         self._pairs = _Columns(3)  # key, shard, pairs
         self._rejects = _Columns(3)  # key, shard, rejects of a graphic
-        self._pair_hashes = _Columns(1)
-        self._embedded: defaultdict[str, _Columns] = defaultdict(lambda: _Columns(1))
-        self._embed_rejects: defaultdict[str, _Columns] = defaultdict(lambda: _Columns(1))
+        # hashes of the pair and of its article, each with the shard
+        self._pair_hashes = _Columns(2)
+        self._embedded: defaultdict[str, _Columns] = defaultdict(lambda: _Columns(2))
+        self._embed_rejects: defaultdict[str, _Columns] = defaultdict(lambda: _Columns(2))
 
     def take(self, table: str, batch: pa.RecordBatch) -> None:
         """Live rows of one table, with the columns that a verification reads."""
         self.report.counts[table] += batch.num_rows
         if table.startswith("embeddings/"):
-            hashes = row_hashes(batch.column("pair_id"), batch.column("shard"))
-            self._embedded[table].add(hashes)
+            self._embedded[table].add(*_pair_hashes(batch, "pair_id"))
             return
         batch = self._with_sound_ids(table, batch)
         if not batch.num_rows or table == "superseded":
@@ -77,7 +77,7 @@ class Ledger:
             self._articles.add(keys, shards, *counts)
         elif table == "pairs":
             self._pairs.add(*_counted(keys, shards, np.ones(len(keys), np.int64)))
-            self._pair_hashes.add(row_hashes(batch.column("pair_id"), batch.column("shard")))
+            self._pair_hashes.add(*_pair_hashes(batch, "pair_id"))
         else:
             self._take_rejects(batch, keys, shards)
 
@@ -92,8 +92,7 @@ class Ledger:
         embed = batch.filter(pc.equal(stages, "embed"))
         for digest in embed.column("build_digest").unique().to_pylist():
             mine = embed.filter(pc.equal(embed.column("build_digest"), digest))
-            hashes = row_hashes(mine.column("item"), mine.column("shard"))
-            self._embed_rejects[digest].add(hashes)
+            self._embed_rejects[digest].add(*_pair_hashes(mine, "item"))
 
     def check_articles(self) -> None:
         """Each article once; its pairs and rejects are there, are its own, and add up."""
@@ -121,18 +120,28 @@ class Ledger:
         return _repeated(self._pair_hashes.joined()[:, 0])
 
     def check_embeddings(self, table: str, build_digest: str | None) -> dict[str, Ints]:
-        """Hashes of rows that break a rule, by the code of the finding."""
-        pairs = np.unique(self._pair_hashes.joined()[:, 0])
-        embedded = self._embedded[table].joined()[:, 0]
-        rejected = self._embed_rejects[build_digest or ""].joined()[:, 0]
+        """Hashes of rows that break a rule, by the code of the finding.
+
+        A model takes an article whole or not at all. Articles that it has not taken break no
+        rule: their pairs are counted in `report.unembedded`.
+        """
+        all_pairs = self._pair_hashes.joined()
+        pairs = np.unique(all_pairs[:, 0])
+        both = (self._embedded[table].joined(), self._embed_rejects[build_digest or ""].joined())
+        embedded, rejected = (rows[:, 0] for rows in both)
         taken = np.concatenate([np.unique(embedded), np.unique(rejected)])
+        begun = np.isin(all_pairs[:, 1], np.concatenate([rows[:, 1] for rows in both]))
+        without = np.setdiff1d(pairs, taken)
+        lacking = np.intersect1d(without, all_pairs[begun, 0])
+        if len(without) > len(lacking):
+            self.report.unembedded[table] = len(without) - len(lacking)
         return {
             "embedding_twice": _repeated(embedded),
             "embedding_without_pair": np.setdiff1d(embedded, pairs),
             "embedding_and_reject": _repeated(taken),
             "embed_reject_twice": _repeated(rejected),
             "embed_reject_without_pair": np.setdiff1d(rejected, pairs),
-            "pair_without_embedding": np.setdiff1d(pairs, taken),
+            "pair_without_embedding": lacking,
         }
 
     def _sums(self, table: str, counted: Ints, articles: Ints) -> Ints:
@@ -177,6 +186,15 @@ def _counted(keys: Ints, shards: Ints, ones: npt.NDArray[Any]) -> Iterator[Ints]
     rows, inverse = np.unique(np.column_stack([keys, shards]), axis=0, return_inverse=True)
     sums = np.bincount(inverse.reshape(-1), weights=ones, minlength=len(rows)).astype(np.int64)
     yield from (rows[:, 0], rows[:, 1], sums)
+
+
+def _pair_hashes(batch: pa.RecordBatch, column: str) -> tuple[Ints, Ints]:
+    """Hashes of pair ids and of their article ids, both with the shard."""
+    import pyarrow.compute as pc
+
+    pairs, shards = batch.column(column), batch.column("shard")
+    articles = pc.list_element(pc.split_pattern(pairs, "/", max_splits=1), 0)
+    return row_hashes(pairs, shards), row_hashes(articles, shards)
 
 
 def _repeated(values: Ints) -> Ints:

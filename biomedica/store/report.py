@@ -29,13 +29,15 @@ class Report:
     """Findings of a verification. The first hundred of each code are listed, all are counted.
 
     counts: what was checked (files, bytes, live rows by table). problems: findings by code.
-    repaired: files and commits that were removed.
+    unembedded: by embeddings table, pairs of articles that its model has not taken yet: no error,
+    `embed` takes them. repaired: files and commits that were removed.
     """
 
     version: int | None = None
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
+    unembedded: dict[str, int] = field(default_factory=dict)
     repaired: list[str] = field(default_factory=list)
 
     @property
@@ -50,7 +52,7 @@ class Report:
             self.findings.append(Finding(code, table, item, message))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values: ok, version, counts, problems, findings, repaired."""
+        """JSON values: ok, version, counts, problems, unembedded, findings, repaired."""
         findings = [
             {"code": f.code, "table": f.table, "item": f.item, "message": f.message}
             for f in self.findings
@@ -60,6 +62,7 @@ class Report:
             "version": self.version,
             "counts": dict(sorted(self.counts.items())),
             "problems": dict(sorted(self.problems.items())),
+            "unembedded": dict(sorted(self.unembedded.items())),
             "findings": findings,
             "repaired": list(self.repaired),
         }

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from biomedica.config import StoreConfig
+from biomedica.config import StoreConfig, is_uri
 from biomedica.errors import BiomedicaError, Deferred, StoreError
 
 __all__ = ["Storage", "fault", "is_passing", "open_storage"]
 
 _NO_SPACE = re.compile(r"os error (28|122)\b|StorageFull|No space left|Disk quota", re.IGNORECASE)
 _FORBIDDEN = re.compile(
-    r"os error (1|13|30)\b|PermissionDenied|Permission denied|AccessDenied|403 Forbidden|"
+    r"os error (1|13|17|20|30)\b|PermissionDenied|Permission denied|AccessDenied|403 Forbidden|"
     r"InvalidAccessKeyId|SignatureDoesNotMatch|Unauthenticated|401 Unauthorized|Missing credentials",
     re.IGNORECASE,
 )
@@ -38,6 +38,8 @@ def fault(error: BaseException, doing: str, where: str) -> BiomedicaError | Defe
     The text of `error` is not repeated, because answers of S3 name keys and signatures.
     """
     text = f"{type(error).__name__} {error}"
+    if isinstance(error, OSError) and error.errno is not None:
+        text += f" (os error {error.errno})"
     if _NO_SPACE.search(text):
         return StoreError(
             f"no space left for {where}: free some, or take another place, "
@@ -114,6 +116,22 @@ class Storage:
         except (BaseError, OSError) as error:
             raise fault(error, "write", self.uri(path)) from None
         return True
+
+    def check_writable(self) -> None:
+        """Raise StoreError where files can never be made here; nothing is written.
+
+        On S3 only a write can tell.
+        """
+        if not self.is_local:
+            return
+        place = Path(self._root)
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+            raise StoreError(
+                f"cannot write below {place}: it is no folder, or it is read-only or another "
+                "user's; take another place for the dataset"
+            )
 
     def get(self, path: str) -> bytes:
         """All bytes of a file. Raises FileNotFoundError where there is none."""
@@ -278,10 +296,10 @@ def open_storage(uri: str | os.PathLike[str], config: StoreConfig | None = None)
 
 def _parse_root(root: str) -> tuple[str, str]:
     """(bucket or "", prefix or absolute path)."""
-    if "://" not in root:
-        if not root:
-            raise StoreError("the dataset's place is empty: name a folder or s3://bucket/prefix")
-        return "", str(Path(root).expanduser().resolve())
+    if not root:
+        raise StoreError("the dataset's place is empty: name a folder or s3://bucket/prefix")
+    if not is_uri(root):
+        return "", _folder(root)
     parts = urlsplit(root)
     if parts.username is not None or parts.query or parts.fragment:
         raise StoreError(
@@ -289,10 +307,21 @@ def _parse_root(root: str) -> tuple[str, str]:
             "and give credentials through the AWS environment or profile"
         )
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        return "", str(Path(unquote(parts.path)).resolve())
+        return "", _folder(unquote(parts.path))
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
-        return parts.netloc, parts.path.strip("/")
+        return parts.netloc, _plain(parts.path.strip("/"))
     raise StoreError(f"{root[:80]!r} is no place for a dataset: write a folder or s3://bucket/prefix")
+
+
+def _folder(path: str) -> str:
+    return _plain(str(Path(path).expanduser().resolve()))
+
+
+def _plain(path: str) -> str:
+    """Refuse what `deltalake` would take for an escape and look for elsewhere."""
+    if "%" in path:
+        raise StoreError(f"{path[:80]!r} holds a %: take a place for the dataset without one")
+    return path
 
 
 def _credentials(root: str) -> Any:

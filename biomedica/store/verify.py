@@ -31,7 +31,7 @@ _MESSAGES = {
     "embedding_and_reject": "there is an embedding, and a reject of the same model",
     "embed_reject_twice": "there is more than one reject of this pair by this model",
     "embed_reject_without_pair": "there is a reject of this model and no such live pair",
-    "pair_without_embedding": "there is neither embedding nor reject: run `biomedica embed`",
+    "pair_without_embedding": "there is neither embedding nor reject, and its article has some",
 }
 
 
