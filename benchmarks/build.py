@@ -27,7 +27,7 @@ from typing import Any
 
 import psutil
 
-ARTICLES = 5_000
+ARTICLES = 6_500
 UNIQUE = 500
 A_SHARD = 100
 """articles a shard, the same for every size of the corpus: memory follows the shard"""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from biomedica.config import BuildConfig, JobConfig, build_digest, load_config
+from biomedica.config import BuildConfig, ImageConfig, JobConfig, build_digest, load_config
 from biomedica.errors import ConfigError
 
 PLACE = {"source": "./articles", "dataset": "./out"}
@@ -53,6 +53,13 @@ def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
         load_config(JobConfig, path, {"dataset": "x"} if text == "- a\n" else {})
 
 
+def test_an_empty_section_is_its_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("source: a\ndataset: b\nruntime:\nimage:\n")
+    found = load_config(BuildConfig, path, {"runtime.workers": 3})
+    assert (found.runtime.workers, found.image) == (3, ImageConfig())
+
+
 def test_a_missing_file_and_missing_values_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no configuration file"):
         load_config(BuildConfig, tmp_path / "none.yaml", {})
@@ -88,6 +95,7 @@ def test_local_paths_become_absolute_for_workers_elsewhere(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
+    (tmp_path / "lr=3").mkdir()
     found = config(embed__models=["model", "./model", "ViT-B-32=w.pt", "ViT-B-32/openai", "hf-hub:a/b"])
     assert (found.source, found.dataset) == (f"{tmp_path}/articles", f"{tmp_path}/out")
     assert found.embed.models == (
@@ -97,3 +105,5 @@ def test_local_paths_become_absolute_for_workers_elsewhere(
         "hf-hub:a/b",
     )
     assert config(dataset="s3://bucket/x", source="file:///a b").dataset == "s3://bucket/x"
+    assert config(dataset="s3:/bucket/x").dataset == "s3:/bucket/x"  # for the store to refuse
+    assert config(embed__models=["lr=3"]).embed.models == (f"{tmp_path}/lr=3",)

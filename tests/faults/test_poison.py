@@ -26,7 +26,29 @@ def test_an_article_that_kills_its_worker(sample: Path, driver: Driver, tmp_path
     """It is rejected, alone; its neighbours are written; without it the run is as any other."""
     articles = sorted(path.stem for path in (sample / "metadata").glob("*.json"))[:9]
     poisonous, out = articles[4], tmp_path / "out"
-    driver.finish(sample, out, articles, environment={ABORT_VARIABLE: poisonous})
+    command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
+    command += [
+        "--json",
+        "--set",
+        "runtime.articles_per_shard=3",
+        *(f"--ids={name}" for name in articles),
+    ]
+    variables = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=variables | {ABORT_VARIABLE: poisonous},
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()  # and not a wall of Ray's words
+    assert json.loads(line)["articles_requested"] == len(articles)
+    assert "trying each" in done.stderr
+    assert "raylet" not in done.stderr
+    assert len(done.stderr.splitlines()) < 10
     rejected = {
         row["article_id"]: row["reason"]
         for row in rows(out, "rejects")

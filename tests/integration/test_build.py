@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from biomedica.config import JobConfig, load_config
-from biomedica.errors import StaleWriterError
+from biomedica.embedding import model_info
+from biomedica.errors import RunStopped, StaleWriterError
 from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline import recount, run_embed
 from biomedica.pipeline.run import Committer
@@ -157,6 +158,40 @@ def test_build_with_a_model_embeds_what_was_built_without(
     assert report.pairs + report.pairs_embedded == Dataset.open(str(out)).count("pairs")
     assert_embeddings_agree(out, built)
     verified(out)
+
+
+def test_build_without_the_datasets_model_says_what_is_missing(
+    sample: Path, checkpoint: str, tmp_path: Path
+) -> None:
+    """No promise is broken: `embed` adds it."""
+    out, ids = tmp_path / "out", articles_of(sample)
+    first = build(sample, out, ids[:6], embed__models=[checkpoint])
+    assert not first.models_not_run
+    second = build(sample, out, ids[:12])
+    assert second.models_not_run == list(first.embeddings)
+    report = verify(str(out))
+    assert report.ok
+    assert sum(report.unembedded.values()) == second.pairs
+    run_embed(
+        load_config(JobConfig, None, {"dataset": str(out), "embed.models": [checkpoint]}), quiet=True
+    )
+    verified(out)
+    assert not verify(str(out)).unembedded
+
+
+def test_a_model_that_the_workers_lack_is_one_sentence(
+    sample: Path, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a folder is on the driver's machine alone."""
+    info, gone = model_info(checkpoint), str(tmp_path / "gone")
+    monkeypatch.setattr(pipeline_build, "model_info", lambda _: info)
+    with pytest.raises(RunStopped, match="gone") as caught:
+        build(sample, tmp_path / "out", articles_of(sample)[:4], embed__models=[f"local-dir:{gone}"])
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    monkeypatch.undo()
+    assert build(sample, tmp_path / "out", articles_of(sample)[:4], embed__models=[checkpoint]).complete
+    verified(tmp_path / "out")
 
 
 def test_two_models_at_once(sample: Path, checkpoint: str, tmp_path: Path) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from biomedica.errors import ConfigError
-from biomedica.ids import ArticleId
+from biomedica.ids import ArticleId, article_key
+from biomedica.pipeline import plan
 from biomedica.pipeline.plan import chunk_size, make_plan, requested_articles
 from biomedica.sources.protocol import LISTING, SourceArticle
+from biomedica.store.done import Done
 
 
 class Listing:
@@ -97,3 +101,15 @@ def test_shards_hold_every_article_once_in_any_order(
 def test_the_size_of_chunks_follows_the_request(count: int, size: int) -> None:
     assert chunk_size(count, None) == size
     assert chunk_size(count, 7) == 7
+
+
+def test_rows_of_an_id_without_version_are_superseded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of its versions the source lists now, and in whatever shards they are."""
+    nothing = Done(np.empty(0, np.int64), np.empty((2, 0), np.uint64))
+    monkeypatch.setattr(plan, "done_articles", lambda *_: nothing)
+    monkeypatch.setattr(plan, "_replaced", lambda *_: {article_key(5, 0): ("0" * 16,)})
+    requested = requested_articles(Listing([(4, 1), (5, 1), (5, 2), (5, 3), (6, 1)]), None)
+    dataset: Any = object()
+    shards = make_plan(requested, dataset, "d", 2).shards
+    replaces = {h.article_id: h.replaces for shard in shards for h in shard.holdings() if h.replaces}
+    assert replaces == {"PMC5.1": f"PMC5/{'0' * 16}"}

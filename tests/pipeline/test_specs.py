@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,3 +51,28 @@ def test_a_summary_accounts_for_every_article() -> None:
     spec = ShardSpec.of("d", [Holding(f"PMC{n}.1", "") for n in range(1, 5)])
     assert Summary("s", articles=2, articles_rejected=1, deferred=[("PMC4.1", "")]).accounts_for(spec)
     assert not Summary("s", articles=2, articles_rejected=1).accounts_for(spec)
+
+
+def test_a_summary_whose_rows_are_not_what_it_counts() -> None:
+    def summary(**more: Any) -> Summary:
+        files = [
+            DataFile("articles", "a", 2, 1, "{}"),
+            DataFile("pairs", "p", 3, 1, "{}"),
+            DataFile("rejects", "r", 1, 1, "{}"),
+            DataFile("superseded", "s", 9, 1, "{}"),
+            DataFile("embeddings/m", "e", 2, 1, "{}"),
+        ]
+        values = {"articles": 2, "pairs": 3, "rejects": 1, "embeddings": {"m": 2}, "files": files}
+        return Summary("s", **{**values, "embed_rejects": {"m": 1}, **more})
+
+    assert summary().imbalance(["m"]) is None
+    for name, value in {
+        "articles": 1,
+        "pairs": 4,
+        "rejects": 0,
+        "embeddings": {"m": 3},
+        "embed_rejects": {},
+        "files": [],
+    }.items():
+        assert summary(**{name: value}).imbalance(["m"]), name
+    assert summary().imbalance(["m", "another"])

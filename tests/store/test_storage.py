@@ -66,7 +66,7 @@ def test_forms_of_a_folder(tmp_path: Path, form: str) -> None:
 
 
 def test_a_folder_with_odd_characters(tmp_path: Path) -> None:
-    folder = tmp_path / "a b#c%20é"
+    folder = tmp_path / "a b#c é"
     storage = open_storage(folder)
     storage.put_new("t/a", b"1")
     assert (folder / "t" / "a").read_bytes() == b"1"
@@ -74,11 +74,37 @@ def test_a_folder_with_odd_characters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["", "gs://bucket/x", "s3://", "s3://B_/x", "http://host/x", "file://h/x"]
+    "uri",
+    [
+        "",
+        "gs://bucket/x",
+        "s3://",
+        "s3:/bucket/x",
+        "s3://B_/x",
+        "http://host/x",
+        "file://h/x",
+        "/data/a%20b",
+        "file:///data/a%2520b",
+        "s3://bucket/a%20b",
+    ],
 )
 def test_other_places_are_refused(uri: str) -> None:
     with pytest.raises(StoreError):
         open_storage(uri)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_storage(tmp_path / "new" / "folder").check_writable()
+    open_storage("s3://bucket/prefix").check_writable()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="no folder"):
+        open_storage(tmp_path / "file" / "below").check_writable()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(StoreError, match="read-only"):
+        open_storage(tmp_path / "new").check_writable()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
 def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
