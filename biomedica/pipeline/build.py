@@ -153,7 +153,7 @@ class _Build:
 
     def _reject_killer(self, spec: ShardSpec) -> Summary:
         """The reject row of an article that ended its worker, written by the driver."""
-        summary = Summary(spec.shard, articles_rejected=1, rejects=1)
+        summary = Summary(spec.shard, articles_rejected=1)
         (holding,) = spec.holdings()
         origin = Origin(
             holding.article_id, holding.input_digest, self.digest, spec.shard, self.source_uri
@@ -163,6 +163,7 @@ class _Build:
             "rejects": [reject_row(origin, "source", fault)],
             "superseded": superseded_rows(holding.article_id, holding.replaces),
         }
+        summary.reject(rows["rejects"])
         storage = open_storage(self.config.dataset, self.config.store)
         for table, values in rows.items():
             if values:

@@ -139,7 +139,7 @@ def write_embeddings(
             table = _table(kept, vectors[finite], digest, summary.shard)
             summary.write(storage, embeddings_table(info.slug), table)
     if rejects:
-        summary.rejects += len(rejects)
+        summary.reject(rejects)
         summary.write(storage, "rejects", table_of("rejects", rejects))
 
 

@@ -123,7 +123,7 @@ class ShardBuilder:
             summary.articles += 1
             current.tables["articles"].append(rows.article)
         summary.pairs += len(rows.pairs)
-        summary.rejects += len(rows.rejects)
+        summary.reject(rows.rejects)
         current.tables["pairs"].extend(rows.pairs)
         current.tables["rejects"].extend(rows.rejects)
         current.tables["superseded"].extend(superseded_rows(holding.article_id, holding.replaces))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +93,8 @@ class Summary:
     pairs_embedded: int = 0
     """pairs of an earlier run whose images were read from the store and embedded"""
     rejects: int = 0
+    reject_reasons: dict[str, int] = field(default_factory=dict)
+    """rejects by `stage/reason`"""
     embeddings: dict[str, int] = field(default_factory=dict)
     """rows by model slug"""
     embed_rejects: dict[str, int] = field(default_factory=dict)
@@ -111,6 +113,13 @@ class Summary:
         written = write_file(storage, table, self.shard, rows)
         if written is not None:
             self.files.append(written)
+
+    def reject(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count rows of `rejects`."""
+        for row in rows:
+            reason = f"{row['stage']}/{row['reason']}"
+            self.rejects += 1
+            self.reject_reasons[reason] = self.reject_reasons.get(reason, 0) + 1
 
     def accounts_for(self, spec: ShardSpec) -> bool:
         """Promise 1 for one shard: every article is written, rejected or deferred."""

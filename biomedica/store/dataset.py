@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +89,11 @@ class Dataset:
         """Names of the tables of this version, sorted; `embeddings/<slug>` among them."""
         return tuple(sorted({"articles", *self.pins}))
 
+    @property
+    def timestamp(self) -> datetime.datetime:
+        """When this version was committed (UTC)."""
+        return log.read_commit(self.storage, self.version).timestamp
+
     def files(self, table: str) -> list[tuple[str, int, int]]:
         """(name in the table's folder, bytes, rows) of each file, sorted; dead rows counted too."""
         added = self._added(table)
@@ -115,10 +120,12 @@ class Dataset:
         columns: Sequence[str] | None = None,
         filter: Any = None,
         batch_size: int = 1024,
+        shards: Collection[str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """The live rows in the order of the files, `batch_size` at most at a time.
 
         columns: names in the wanted order; None: all. filter: a pyarrow expression, pushed down.
+        shards: only the files of these shards; None: all.
         """
         names = self._columns(table, columns)
         hidden = {} if table == "superseded" else hidden_rows(self.superseded())
@@ -126,7 +133,11 @@ class Dataset:
         read = [*names, *(key for key in keys if key not in names)]
         # images are large: read ahead one row group, not sixteen
         ahead = 1 if "image" in read else 16
-        scanner = self.arrow(table).scanner(
+        added = self._added(table)
+        if shards is not None:
+            wanted = [shard_of_file(path) in shards for path in added["path"].to_pylist()]
+            added = added.filter(pa.array(wanted, pa.bool_()))
+        scanner = self._arrow(table, added).scanner(
             columns=read,
             filter=filter,
             batch_size=batch_size,

@@ -199,3 +199,19 @@ def test_a_lost_or_broken_file_is_one_sentence(root: Path) -> None:
     with pytest.raises(StoreError, match="lacks a file"):
         list(dataset.batches("pairs"))
     assert second.exists()
+
+
+def test_shards_narrow_what_is_read(tmp_path: Path) -> None:
+    with DatasetWriter.begin(tmp_path / "d", None, {EMBEDDINGS_TABLE: MODEL}) as writer:
+        for name, numbers in (("one", [1, 2]), ("two", [3])):
+            writer.commit(shard_files(writer.storage, name, numbers))
+    dataset = Dataset.open(tmp_path / "d")
+
+    def articles(shards: list[str] | None) -> list[str]:
+        batches = dataset.batches("articles", columns=["article_id"], shards=shards)
+        return sorted(name for batch in batches for name in batch["article_id"].to_pylist())
+
+    assert articles(["two"]) == ["PMC3.1"]
+    assert articles([]) == []
+    assert articles(None) == ["PMC1.1", "PMC2.1", "PMC3.1"]
+    assert dataset.timestamp == dataset.versions()[0].timestamp
