@@ -32,6 +32,7 @@ __all__ = [
     "digest_of",
     "is_uri",
     "load_config",
+    "plain_endpoint",
 ]
 
 MIB = 1 << 20
@@ -103,6 +104,18 @@ class StoreConfig(_Section):
     endpoint_url: str | None = Field(None, description="S3 endpoint other than AWS, http://host:port")
     region: str | None = Field(None, description="AWS region")
     anonymous: bool = Field(False, description="unsigned requests")
+    profile: str | None = Field(
+        None, min_length=1, description="AWS profile whose credentials are used; absent: the AWS chain"
+    )
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _plain_endpoint(cls, url: str | None) -> str | None:
+        return None if url is None else plain_endpoint(url)
+
+    def model_post_init(self, _context: object) -> None:
+        if self.anonymous and self.profile is not None:
+            raise ValueError("anonymous requests use no profile: leave one of the two out")
 
 
 class RuntimeConfig(_Section):
@@ -151,6 +164,14 @@ class BuildConfig(JobConfig):
     @classmethod
     def _absolute_source(cls, source: str) -> str:
         return _absolute(source)
+
+
+def plain_endpoint(url: str) -> str:
+    """An endpoint that is no more than scheme, host and port. Raises ValueError, never with the URL:
+    what people paste may hold a key."""
+    if re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?/?", url) is None:
+        raise ValueError("write http://host:port or https://host, without a user, path or query")
+    return url
 
 
 def is_uri(place: str) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from biomedica.config import StoreConfig, is_uri
 from biomedica.errors import BiomedicaError, Deferred, StoreError
+from biomedica.store.aws import AwsAccess
 
 __all__ = ["Storage", "fault", "is_passing", "open_storage"]
 
@@ -70,6 +71,7 @@ class Storage:
         self.config = config
         self._opened: Any = None
         self.bucket, self._root = _parse_root(root)
+        self._aws = AwsAccess(self.root, config)
 
     @property
     def root(self) -> str:
@@ -205,22 +207,13 @@ class Storage:
             raise fault(error, "delete", self.uri(path)) from None
 
     def delta_options(self) -> dict[str, str]:
-        """Options for `deltalake`; credentials are left to its own AWS chain."""
-        if self.is_local:
-            return {}
-        _refuse_unsafe_rename()
-        options = {"aws_conditional_put": "etag", "aws_region": self._region()}
-        endpoint = self._endpoint()
-        if endpoint:
-            options["aws_endpoint"] = endpoint
-            options["aws_virtual_hosted_style_request"] = "false"
-            options["aws_allow_http"] = str(endpoint.startswith("http://")).lower()
-        if self.config.anonymous:
-            options["aws_skip_signature"] = "true"
-        elif endpoint and not os.environ.get("AWS_ACCESS_KEY_ID"):
-            # beside an endpoint it looks at the environment alone unless told so
-            options["aws_force_credential_load"] = "true"
-        return options
+        """Options for `deltalake`."""
+        return {} if self.is_local else self._aws.delta_options()
+
+    @property
+    def hands_out_keys(self) -> bool:
+        """Whether `delta_options` holds keys, which may expire."""
+        return not self.is_local and self._aws.hands_out_keys
 
     def arrow_filesystem(self) -> tuple[Any, str]:
         """A pyarrow filesystem and the folder in it that is our root."""
@@ -228,11 +221,7 @@ class Storage:
 
         if self.is_local:
             return fs.LocalFileSystem(), self._root
-        endpoint = self._endpoint()
-        options: dict[str, Any] = {"region": self._region(), "anonymous": self.config.anonymous}
-        if endpoint:
-            scheme, _, host = endpoint.partition("://")
-            options |= {"endpoint_override": host, "scheme": scheme}
+        options = self._aws.arrow_options()
         return fs.S3FileSystem(**options), f"{self.bucket}/{self._root}".rstrip("/")
 
     def _read(self, path: str, take: Any) -> Any:
@@ -259,31 +248,9 @@ class Storage:
             if self.is_local:
                 self._opened = LocalStore(self._root)
             else:
-                self._opened = S3Store(self.bucket, prefix=self._root or None, **self._s3_options())
+                options = self._aws.obstore_options()
+                self._opened = S3Store(self.bucket, prefix=self._root or None, **options)
         return self._opened
-
-    def _s3_options(self) -> dict[str, Any]:
-        _refuse_unsafe_rename()
-        endpoint = self._endpoint()
-        options: dict[str, Any] = {"region": self._region()}
-        if endpoint:
-            options["endpoint"] = endpoint
-            options["virtual_hosted_style_request"] = False
-            options["client_options"] = {"allow_http": endpoint.startswith("http://")}
-        if self.config.anonymous:
-            options["skip_signature"] = True
-        else:
-            options["credential_provider"] = _credentials(self.root)
-        return options
-
-    def _endpoint(self) -> str | None:
-        named = self.config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3")
-        found = named or os.environ.get("AWS_ENDPOINT_URL")
-        return found.rstrip("/") if found else None
-
-    def _region(self) -> str:
-        names = (os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"))
-        return self.config.region or names[0] or names[1] or "us-east-1"
 
 
 def open_storage(uri: str | os.PathLike[str], config: StoreConfig | None = None) -> Storage:
@@ -322,22 +289,3 @@ def _plain(path: str) -> str:
     if "%" in path:
         raise StoreError(f"{path[:80]!r} holds a %: take a place for the dataset without one")
     return path
-
-
-def _credentials(root: str) -> Any:
-    from obstore.auth.boto3 import Boto3CredentialProvider
-
-    try:
-        return Boto3CredentialProvider()
-    except ValueError:
-        raise StoreError(
-            f"no AWS credentials for {root}: set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or read without any by store.anonymous"
-        ) from None
-
-
-def _refuse_unsafe_rename() -> None:
-    if os.environ.get("AWS_S3_ALLOW_UNSAFE_RENAME", "").lower() in ("1", "true", "yes", "on"):
-        raise StoreError(
-            "AWS_S3_ALLOW_UNSAFE_RENAME lets two runs overwrite each other's commits: unset it"
-        )
