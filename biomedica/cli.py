@@ -22,6 +22,7 @@ from biomedica._version import __version__
 from biomedica.errors import BiomedicaError, ConfigError, Deferred, RunStopped, StaleWriterError
 
 if TYPE_CHECKING:
+    from biomedica.config import StoreConfig
     from biomedica.pipeline import RunReport
 
 __all__ = ["app", "main"]
@@ -85,7 +86,7 @@ def main() -> None:
         mid_run = isinstance(error, (RunStopped, StaleWriterError))
         _fail(error, debug, Exit.INCOMPLETE if mid_run else Exit.NOT_STARTED)
     except Deferred as error:
-        _fail(error, debug, Exit.INCOMPLETE)
+        _fail(error, debug, Exit.NOT_STARTED)
     except SystemExit as ended:
         if ended.code != CTRL_C:
             raise
@@ -145,6 +146,17 @@ def _overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
         except yaml.YAMLError:
             raise ConfigError(f"--set {text!r}: the value is not YAML") from None
     return overrides | {name.replace("__", "."): value for name, value in named.items()}
+
+
+def _store(endpoint_url: str | None) -> StoreConfig:
+    from pydantic import ValidationError
+
+    from biomedica.config import StoreConfig
+
+    try:
+        return StoreConfig(endpoint_url=endpoint_url)
+    except ValidationError as error:
+        raise ConfigError(f"--endpoint-url: {error.errors()[0]['msg']}") from None
 
 
 def _root(argument: str | None, option: str | None) -> str:
@@ -297,12 +309,11 @@ def verify(
 
     Example: biomedica verify ./dataset --source ./sample
     """
-    from biomedica.config import StoreConfig
     from biomedica.pipeline import recount
     from biomedica.reporting import print_verification
     from biomedica.store import verify as verify_dataset
 
-    store = StoreConfig(endpoint_url=endpoint_url)
+    store = _store(endpoint_url)
     where = _root(root, dataset)
     report = verify_dataset(where, store, repair=repair, deep=not shallow)
     if source is not None:
@@ -326,10 +337,9 @@ def stats(
     Example: biomedica stats ./dataset
     """
     from biomedica.archive import Archive
-    from biomedica.config import StoreConfig
     from biomedica.reporting import print_statistics, statistics
 
-    archive = Archive(_root(root, dataset), version, store=StoreConfig(endpoint_url=endpoint_url))
+    archive = Archive(_root(root, dataset), version, store=_store(endpoint_url))
     found = statistics(archive)
     _emit(as_json, found.to_dict(), lambda: print_statistics(found))
 
@@ -349,10 +359,9 @@ def show(
     Example: biomedica show PMC98000001.1/opat.100000.g001.jpg --dataset ./dataset
     """
     from biomedica.archive import Archive
-    from biomedica.config import StoreConfig
     from biomedica.reporting import find_pair, print_pair, write_image
 
-    archive = Archive(dataset, version, store=StoreConfig(endpoint_url=endpoint_url))
+    archive = Archive(dataset, version, store=_store(endpoint_url))
     row = find_pair(archive, pair_id)
     path = write_image(row, out)
     values = {key: value for key, value in row.items() if key != "image"} | {"written": str(path)}
