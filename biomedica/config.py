@@ -143,11 +143,19 @@ class JobConfig(_Section):
     embed: EmbedConfig = EmbedConfig()
     store: StoreConfig = StoreConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+    report: str | None = Field(
+        None, description="local file for the run's report; absent: below _reports/ in the dataset"
+    )
 
     @field_validator("dataset")
     @classmethod
     def _absolute_dataset(cls, dataset: str) -> str:
         return _absolute(dataset)
+
+    @field_validator("report")
+    @classmethod
+    def _absolute_report(cls, report: str | None) -> str | None:
+        return os.path.abspath(os.path.expanduser(report)) if report else None
 
 
 class BuildConfig(JobConfig):
