@@ -171,6 +171,12 @@ def sample(
     directory: Annotated[Path, typer.Argument(help="Where the sample goes.")],
     articles: Annotated[int, typer.Option(min=1, help="How many articles.")] = 40,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    defects: Annotated[
+        bool,
+        typer.Option(
+            "--defects", help="Also malformed articles and broken media, listed in truth.json."
+        ),
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -182,7 +188,7 @@ def sample(
     from biomedica.sources.sample import write_sample
 
     try:
-        summary = write_sample(directory, articles=articles, seed=seed)
+        summary = write_sample(directory, articles=articles, seed=seed, defects=defects)
         checkpoint = write_untrained_checkpoint(directory / "models" / "untrained-vit-tiny", seed=seed)
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -191,6 +197,8 @@ def sample(
 
     def show() -> None:
         print(f"{summary.articles} article versions, {summary.pairs} pairs expected, in {directory}")
+        if summary.defects:
+            print(f"{summary.defects} more with a defect each: `defects` in {directory / 'truth.json'}")
         print(f"what a build must find: {directory / 'truth.json'}")
         print(f"a checkpoint to try embedding with, its embeddings mean nothing: {checkpoint}")
 

@@ -69,9 +69,13 @@ def print_run(values: dict[str, Any]) -> None:
     for slug in values["models_not_run"]:
         console.print(f"nothing was embedded by {escape(slug)}: `biomedica embed` adds what is new")
     if values["articles_deferred"]:
-        console.print("deferred for a passing fault; the same command takes them again:")
+        console.print(
+            "deferred, and taken again by the same command once what is said here has passed:"
+        )
         for article, why in values["deferred"][:LONG_LIST]:
             console.print(f"  {article}  {escape(why)}")
+        if values["articles_deferred"] > LONG_LIST:
+            console.print(f"  and {values['articles_deferred'] - LONG_LIST:,} more")
 
 
 def _warn_untrained(console: Console, slugs: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from biomedica.errors import ConfigError, Deferred, Rejected, SourceError
 from biomedica.ids import ArticleId, article_key, parse_article_id, split_key
-from biomedica.sources.files import digest_file, lies_inside, read_file
+from biomedica.sources.files import check_answer, digest_file, lies_inside, read_file
 from biomedica.sources.metadata import is_safe_name, parse_metadata
 from biomedica.sources.protocol import LISTING, Metadata, SourceArticle
 
@@ -205,6 +205,8 @@ class _DirectoryArticle:
         read = partial(self._source.read_object, self.article_id, name, limit)
         data = read()
         if data is not None and md5 in (None, _md5(data)):
+            if md5 is None:
+                check_answer(data, self.media_uri(name))
             return data
         # The file may have been replaced between the metadata and now: once more, then it stands.
         again = self._source.read_metadata(self.article_id)
@@ -214,7 +216,9 @@ class _DirectoryArticle:
         if data is None:
             raise Rejected(missing, f"{self._uri} has no file {name[:200]!a}")
         if md5 not in (None, _md5(data)):
-            raise Deferred(f"{self.media_uri(name)} disagrees with the MD5 of its metadata")
+            raise Deferred(
+                f"{self.media_uri(name)} disagrees with the MD5 of its metadata: copy it again"
+            )
         return data
 
     def _count(self, media: int, size: int) -> None:

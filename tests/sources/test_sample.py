@@ -6,11 +6,15 @@ import csv
 import gzip
 import io
 import json
+import platform
+import re
 from collections import Counter
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL
 import pytest
 from lxml import etree
 from PIL import Image
@@ -22,10 +26,13 @@ from biomedica.sources.metadata import parse_metadata
 from biomedica.sources.sample import SampleSummary, write_sample
 from biomedica.sources.sample.articles import PERIOD, describe
 from biomedica.sources.sample.images import KINDS
+from tests.conftest import ROOT
 
 SMALL = 6
 HREF = "{http://www.w3.org/1999/xlink}href"
 NOT_IN_SCHEMA = {"graphic_index", "class"}
+DIGEST = "e2c75458b17deb2e2e9813b79174123120e6da73eba1ddd51e03c38e24793f3a"
+"""of the default sample, by the encoders that constraints.txt pins, on x86-64"""
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,17 @@ def test_a_larger_sample_holds_the_smaller(tmp_path: Path) -> None:
     after = tree_of(tmp_path / "grown")
     assert before.items() <= after.items()
     assert after == tree_of(tmp_path / "fresh")
+
+
+def test_the_default_sample_stays_what_it_is(root: Path) -> None:
+    """40 articles of seed 0. What it grows by (`--defects`) must not change it."""
+    pinned = dict(re.findall(r"^(\w+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    if (PIL.__version__, np.__version__) != (pinned["pillow"], pinned["numpy"]):
+        pytest.skip("other versions of Pillow or numpy than constraints.txt pins")
+    if platform.machine() != "x86_64":
+        pytest.skip("JPEG encoders may differ between processors")
+    listing = json.dumps(tree_of(root), sort_keys=True)
+    assert sha256(listing.encode()).hexdigest() == DIGEST
 
 
 def test_another_seed_gives_other_articles() -> None:

@@ -15,6 +15,7 @@ from typing import IO, Any
 from biomedica.errors import ConfigError
 
 from .articles import FIRST_PMCID, describe
+from .defects import DEFECTS, planted, truth_of_defect
 from .description import SampleArticle, plain
 from .images import render
 from .markup import text_of
@@ -35,8 +36,9 @@ _MOST = 98_999_999 - FIRST_PMCID + 1
 
 @dataclass(frozen=True, slots=True)
 class SampleSummary:
-    """What was written. articles: article versions; pairs, rejects: as `truth.json` expects them;
-    media: files beside the XML; bytes: of everything but the inventory and the truth."""
+    """What was written. articles: article versions, those with defects apart; pairs, rejects: as
+    `truth.json` expects them of these; media: files beside the XML; bytes: of everything but the
+    inventory and the truth; defects: articles of which something is wrong."""
 
     directory: str
     seed: int
@@ -45,14 +47,20 @@ class SampleSummary:
     rejects: int
     media: int
     bytes: int
+    defects: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values, for JSON."""
         return asdict(self)
 
 
-def write_sample(directory: str | Path, *, articles: int = 40, seed: int = 0) -> SampleSummary:
+def write_sample(
+    directory: str | Path, *, articles: int = 40, seed: int = 0, defects: bool = False
+) -> SampleSummary:
     """Write a sample corpus of `articles` article versions in PMC's layout, and `truth.json`.
+
+    defects: besides, one article for every known malformed shape of XML, metadata and media, with
+    the outcome that a build must give it under `defects` in `truth.json`.
 
     The same seed gives the same bytes, and a larger sample holds the smaller one: a folder that
     holds a sample of the same seed may be written again or grown. Files are written under a
@@ -67,7 +75,7 @@ def write_sample(directory: str | Path, *, articles: int = 40, seed: int = 0) ->
         )
     if seed < 0:
         raise ConfigError(f"a seed is 0 or more, not {seed}: give another --seed")
-    _claim(root, articles, seed)
+    _claim(root, articles, seed, defects)
     rows: list[tuple[str, str]] = []
     pairs = rejects = media = size = 0
     with _replacing(root / "truth.json") as out:
@@ -80,29 +88,70 @@ def write_sample(directory: str | Path, *, articles: int = 40, seed: int = 0) ->
             media += written.media
             size += written.bytes
             line = json.dumps(written.truth, ensure_ascii=False)
-            out.write((line + (",\n" if index < articles - 1 else "\n]}\n")).encode())
+            out.write((line + (",\n" if index < articles - 1 else "\n]")).encode())
+        if defects:
+            size += _write_defects(root, seed, rows, out)
+        out.write(b"}\n")
     _write_inventory(root, rows)
-    return SampleSummary(str(root), seed, articles, pairs, rejects, media, size)
+    count = len(DEFECTS) if defects else 0
+    return SampleSummary(str(root), seed, articles, pairs, rejects, media, size, count)
 
 
-def _claim(root: Path, articles: int, seed: int) -> None:
+def _write_defects(root: Path, seed: int, rows: list[tuple[str, str]], truth: IO[bytes]) -> int:
+    """Every defect; adds their rows of the inventory and their truth. Their bytes."""
+    size = 0
+    truths = []
+    for defect, prefix in planted(seed):
+        metadata = prefix.raw_metadata
+        if metadata is None:
+            metadata = json.dumps(prefix.metadata(), ensure_ascii=False).encode()
+        files = {**prefix.media, prefix.xml_name: prefix.xml}
+        present = {name: data for name, data in files.items() if data is not None}
+        size += _write_prefix(root, prefix.article_id, present, metadata)
+        rows.append((prefix.article_id, _md5(metadata)))
+        truths.append(json.dumps(truth_of_defect(defect, prefix.article_id), ensure_ascii=False))
+    listed = ",\n".join(truths)
+    truth.write(f', "defects": [\n{listed}\n]'.encode())
+    return size
+
+
+def _write_prefix(root: Path, name: str, files: dict[str, bytes], metadata: bytes) -> int:
+    """The prefix of one article version and the twin of its metadata; how many bytes they have."""
+    folder = root / name
+    folder.mkdir(exist_ok=True)
+    (root / "metadata").mkdir(exist_ok=True)
+    for file, data in files.items():
+        _write(folder / file, data)
+    for path in (folder, root / "metadata"):
+        _write(path / f"{name}.json", metadata)
+    return sum(map(len, files.values())) + 2 * len(metadata)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _claim(root: Path, articles: int, seed: int, defects: bool) -> None:
     """Refuse a folder of other things; mark ours. The mark comes first, for interrupted calls."""
     marker = root / _MARKER
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{root} is a file: give a folder for the sample")
     if marker.is_file():
-        _check_earlier(root, marker, articles, seed)
+        _check_earlier(root, marker, articles, seed, defects)
     elif root.is_dir() and any(path.name != f".{_MARKER}.part" for path in root.iterdir()):
         raise ConfigError(f"{root} is not empty and holds no sample: give an empty folder")
     root.mkdir(parents=True, exist_ok=True)
     mark = {"format": _FORMAT, "articles": articles, "seed": seed}
+    if defects:
+        mark["defects"] = len(DEFECTS)
     _write(marker, (json.dumps(mark) + "\n").encode())
 
 
-def _check_earlier(root: Path, marker: Path, articles: int, seed: int) -> None:
+def _check_earlier(root: Path, marker: Path, articles: int, seed: int, defects: bool) -> None:
     try:
         found = json.loads(marker.read_bytes())
         earlier = (int(found["format"]), int(found["seed"]), int(found["articles"]))
+        had_defects = bool(found.get("defects"))
     except (OSError, ValueError, TypeError, KeyError):
         raise ConfigError(f"{marker} is not the mark of a sample: give an empty folder") from None
     if earlier[:2] != (_FORMAT, seed) or articles < earlier[2]:
@@ -110,6 +159,8 @@ def _check_earlier(root: Path, marker: Path, articles: int, seed: int) -> None:
             f"{root} holds a sample of {earlier[2]} articles with seed {earlier[1]}: give an empty "
             "folder, or the same seed and no fewer articles"
         )
+    if had_defects and not defects:
+        raise ConfigError(f"{root} holds a sample with defects: give an empty folder, or --defects")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +182,10 @@ def _write_article(root: Path, article: SampleArticle) -> _Written:
     for media in article.media:
         files[media.name] = render(media.picture) if media.picture else media.data
     metadata = _metadata(article, files)
-    folder = root / name
-    folder.mkdir(exist_ok=True)
-    for file, data in files.items():
-        _write(folder / file, data)
-    _write(folder / f"{name}.json", metadata)
-    (root / "metadata").mkdir(exist_ok=True)
-    _write(root / "metadata" / f"{name}.json", metadata)
+    size = _write_prefix(root, name, files, metadata)
     digests = {media.name: hashlib.sha256(files[media.name]).hexdigest() for media in article.media}
-    size = sum(map(len, files.values())) + 2 * len(metadata)
-    etag = hashlib.md5(metadata, usedforsecurity=False).hexdigest()
-    return _Written(name, etag, truth_of(article, printed, digests), len(article.media), size)
+    truth = truth_of(article, printed, digests)
+    return _Written(name, _md5(metadata), truth, len(article.media), size)
 
 
 def _metadata(article: SampleArticle, files: dict[str, bytes]) -> bytes:
@@ -149,8 +193,7 @@ def _metadata(article: SampleArticle, files: dict[str, bytes]) -> bytes:
     name = article.article_id
 
     def url(file: str) -> str:
-        digest = hashlib.md5(files[file], usedforsecurity=False).hexdigest()
-        return f"s3://{_BUCKET}/{name}/{file}?md5={digest}"
+        return f"s3://{_BUCKET}/{name}/{file}?md5={_md5(files[file])}"
 
     values: dict[str, Any] = {
         "pmcid": f"PMC{article.pmcid}",
@@ -187,14 +230,14 @@ def _write_inventory(root: Path, rows: Sequence[tuple[str, str]]) -> None:
             for name, etag in part
         ]
         packed = gzip.compress("".join(lines).encode(), mtime=0)
-        digest = hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+        digest = _md5(str(number).encode())
         stem = "-".join((digest[:8], digest[8:12], digest[12:16], digest[16:20], digest[20:]))
         _write(data / f"{stem}.csv.gz", packed)
         files.append(
             {
                 "key": f"{_INVENTORY}/data/{stem}.csv.gz",
                 "size": len(packed),
-                "MD5checksum": hashlib.md5(packed, usedforsecurity=False).hexdigest(),
+                "MD5checksum": _md5(packed),
             }
         )
     manifest = {
