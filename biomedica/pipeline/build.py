@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Generator, Sequence
 
 from biomedica.config import BuildConfig, build_digest
-from biomedica.embedding import model_info
+from biomedica.embedding import ModelInfo, model_info
 from biomedica.errors import ConfigError, Rejected
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.embed import embed_missing, missing_embeddings
 from biomedica.pipeline.embedder import table_metadata
 from biomedica.pipeline.graph import Graph
+from biomedica.pipeline.page import reported
 from biomedica.pipeline.plan import Plan, make_plan, requested_articles
 from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
@@ -46,7 +46,11 @@ class _Build:
         self.report = RunReport(dataset=config.dataset)
 
     def run(self) -> RunReport:
-        start = time.monotonic()
+        with reported("build", self.config, self.report) as models:
+            self._run(models)
+        return self.report
+
+    def _run(self, models: list[ModelInfo]) -> None:
         dataset = Dataset.open_if_exists(self.config.dataset, self.config.store)
         source = open_source(self.config.source, self.config.store)
         self.source_uri = source.uri
@@ -56,6 +60,7 @@ class _Build:
         if not self.requested.num_rows:
             raise ConfigError("no article is requested: the list of ids is empty")
         self.infos = tuple(model_info(model) for model in self.config.embed.models)
+        models += self.infos
         self.report.untrained_models = [info.slug for info in self.infos if info.untrained]
         plan = self._plan(dataset)
         if plan.shards or dataset is None or self._missing(dataset):
@@ -63,10 +68,9 @@ class _Build:
             self._work(plan, dataset)
         else:
             self.report.version = dataset.version
-        self.report.seconds = time.monotonic() - start
+        self.report.seconds = self.report.record.seconds
         if not self.report.balanced:
             raise RuntimeError(f"the run's counts do not add up: {self.report.to_dict()}")
-        return self.report
 
     def _plan(self, dataset: Dataset | None) -> Plan:
         size = self.config.runtime.articles_per_shard
@@ -87,6 +91,7 @@ class _Build:
             ray_session(self.config.runtime, debug=self.debug) as cluster,
             DatasetWriter.begin(self.config.dataset, self.config.store, tables) as writer,
         ):
+            self.report.record.begin(cluster.workers, cluster.gpus, self.config.runtime.address)
             opened = Dataset.open(self.config.dataset, self.config.store)
             self.report.version = opened.version
             if dataset is None or opened.version != dataset.version:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import Counter, defaultdict
 from collections.abc import Generator
 
@@ -15,6 +14,7 @@ from biomedica.embedding import ModelInfo, model_info
 from biomedica.errors import ConfigError
 from biomedica.pipeline.embedder import embedding_digest, table_metadata
 from biomedica.pipeline.graph import Graph
+from biomedica.pipeline.page import reported
 from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.run import Committer
@@ -32,12 +32,21 @@ def run_embed(config: JobConfig, *, quiet: bool = False, debug: bool = False) ->
 
     Articles are not touched. Raises like `run_build`.
     """
-    start = time.monotonic()
+    report = RunReport(dataset=config.dataset)
+    with reported("embed", config, report) as models:
+        _embed(config, report, models, quiet, debug)
+        report.seconds = report.record.seconds
+    return report
+
+
+def _embed(
+    config: JobConfig, report: RunReport, models: list[ModelInfo], quiet: bool, debug: bool
+) -> None:
     if not config.embed.models:
         raise ConfigError("no model is given: use --model NAME|PATH")
-    report = RunReport(dataset=config.dataset)
     dataset = Dataset.open(config.dataset, config.store)
     infos = tuple(model_info(model) for model in config.embed.models)
+    models += infos
     report.untrained_models = [info.slug for info in infos if info.untrained]
     report.version = dataset.version
     if any(missing_embeddings(dataset, info) for info in infos):
@@ -48,13 +57,12 @@ def run_embed(config: JobConfig, *, quiet: bool = False, debug: bool = False) ->
             ray_session(config.runtime, debug=debug) as cluster,
             DatasetWriter.begin(config.dataset, config.store, tables) as writer,
         ):
+            report.record.begin(cluster.workers, cluster.gpus, config.runtime.address)
             progress = Progress(0, "pairs", quiet=quiet)
             committer = Committer(writer, report, progress, config.runtime.commit_seconds, note)
             for info in infos:
                 opened = Dataset.open(config.dataset, config.store)
                 embed_missing(Graph(config, cluster), opened, info, committer)
-    report.seconds = time.monotonic() - start
-    return report
 
 
 def embed_missing(

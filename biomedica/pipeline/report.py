@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from biomedica.pipeline.record import RunRecord
 from biomedica.pipeline.specs import Summary
 
 __all__ = ["RunReport"]
@@ -44,6 +45,10 @@ class RunReport:
     stage_seconds: dict[str, float] = field(default_factory=dict)
     deferred: list[tuple[str, str]] = field(default_factory=list)
     """(article id, why), the first hundred"""
+    report: str | None = None
+    """where the run's page lies: a URI or a path; None: nowhere"""
+    record: RunRecord = field(default_factory=RunRecord, repr=False, compare=False)
+    """what the page is made from; not a part of `to_dict`"""
 
     def take(self, summary: Summary) -> None:
         """Add one shard that was accepted."""
@@ -59,6 +64,8 @@ class RunReport:
         for stage, spent in summary.stage_seconds.items():
             self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + spent
         self.defer(summary.deferred)
+        done = self.articles + self.articles_rejected + self.articles_deferred
+        self.record.take(summary, done, self.pairs + self.pairs_embedded, self.bytes_read)
 
     def defer(self, articles: list[tuple[str, str]]) -> None:
         """Count articles that wait for the next run."""
@@ -77,7 +84,7 @@ class RunReport:
         return not (self.articles_deferred or self.shards_failed)
 
     def to_dict(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in self.__slots__}
+        values = {name: getattr(self, name) for name in self.__slots__ if name != "record"}
         values["seconds"] = round(self.seconds, 3)
         values["stage_seconds"] = {k: round(v, 3) for k, v in sorted(self.stage_seconds.items())}
         values["embeddings"] = dict(sorted(self.embeddings.items()))

@@ -78,6 +78,7 @@ class Committer:
         if files:
             try:
                 self.report.version = self.writer.commit(files, self.note)
+                self.report.record.committed()
             except StaleWriterError:
                 raise
             except (StoreError, Deferred) as error:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from biomedica.reporting.pair import find_pair, write_image
+from biomedica.reporting.plots import Series
+from biomedica.reporting.run_page import ModelNote, RunPage, SlowShard, run_page
+from biomedica.reporting.samples import RejectExample, SampledPair, reject_examples, sample_pairs
 from biomedica.reporting.selection import select_ids
 from biomedica.reporting.statistics import Statistics, statistics
 from biomedica.reporting.tables import print_pair, print_run, print_statistics, print_verification
 
 __all__ = [
+    "ModelNote",
+    "RejectExample",
+    "RunPage",
+    "SampledPair",
+    "Series",
+    "SlowShard",
     "Statistics",
     "find_pair",
     "print_pair",
     "print_run",
     "print_statistics",
     "print_verification",
+    "reject_examples",
+    "run_page",
+    "sample_pairs",
     "select_ids",
     "statistics",
     "write_image",

@@ -1,0 +1,90 @@
+"""Jinja for pages that are one file: escaped, cleaned of what could not be shown, offline.
+
+Text of articles is hostile input: every value is escaped by the engine, control characters and
+marks that turn the direction of text are replaced, and the page's own policy forbids scripts and
+every request.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from markupsafe import Markup
+
+__all__ = ["cut", "duration", "megabytes", "number", "rate", "render"]
+
+MAX_PAGE_BYTES = 3_000_000
+"""What a page should not exceed; its parts are bounded so that it never does."""
+
+_UNSHOWN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from a file in `templates/`. Raises jinja2.TemplateError for a name that is not given."""
+    return str(_environment().get_template(template).render(**values))
+
+
+@functools.cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("biomedica.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    filters = {f.__name__: f for f in (cut, duration, megabytes, number, rate)}
+    environment.filters.update(filters)
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return "–" if value is None else value
+    return _UNSHOWN.sub("\ufffd", value)
+
+
+def cut(text: str | None, length: int) -> str:
+    """A text on one line, at most `length` characters, cut between words where it can be."""
+    line = " ".join((text or "")[: 4 * length].split())
+    if len(line) <= length:
+        return line
+    head = line[: length - 1]
+    whole, space, _ = head.rpartition(" ")
+    return (whole if space and len(whole) > length // 2 else head) + "…"
+
+
+def number(value: float) -> str:
+    """`1234567` → `1,234,567`; fractions with three digits that count."""
+    if isinstance(value, int) or value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def rate(amount: float, seconds: float) -> str:
+    """Amount a second; a dash where no time passed."""
+    return number(amount / seconds) if seconds > 0 else "–"
+
+
+def megabytes(size: float) -> str:
+    """Bytes in kB, MB or GB (powers of ten)."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:,.1f} {unit}"
+    return f"{size:,.0f} bytes"
+
+
+def duration(seconds: float) -> str:
+    """`0.42` → `0.42 s`, `75` → `1 min 15 s`, `7325` → `2 h 02 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

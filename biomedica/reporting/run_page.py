@@ -1,0 +1,151 @@
+"""The page of a run: what was asked, what was done, what was not and why, how fast, some pairs."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from biomedica.reporting.page import cut, number, render
+from biomedica.reporting.plots import Series, rate_plot
+from biomedica.reporting.samples import RejectExample, SampledPair
+from biomedica.schema import REJECT_REASONS
+
+__all__ = ["ModelNote", "RunPage", "SlowShard", "run_page"]
+
+LINES = 40
+"""Deferred articles and failed shards that a page names."""
+
+STAGES = {
+    "wait": "waiting for bytes of the source",
+    "read": "reading stored images",
+    "parse": "parsing XML",
+    "image": "decoding, hashing and measuring images",
+    "encode": "embedding",
+    "write": "writing shard files",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNote:
+    """A model of a run."""
+
+    slug: str
+    model: str
+    dimension: int
+    untrained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlowShard:
+    """A shard and what it cost. seconds: by stage, in its worker."""
+
+    shard: str
+    articles: int
+    pairs: int
+    bytes_read: int
+    seconds: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds.values())
+
+    @property
+    def mostly(self) -> str:
+        """The stage that took most, with its share."""
+        if not self.total:
+            return ""
+        stage = max(self.seconds, key=lambda name: self.seconds[name])
+        return f"{STAGES.get(stage, stage)}, {100 * self.seconds[stage] / self.total:.0f} %"
+
+
+@dataclass(slots=True)
+class RunPage:
+    """All that the page of a run shows, bounded by whoever fills it.
+
+    counts: `RunReport.to_dict`, without what a stopped run had not committed. stopped: why it ended
+    early; None: it came to its end. lost: articles, pairs… that were made and not committed.
+    asked: the articles asked for, in words. settings: dotted name → value, without secrets.
+    rejects: `stage/reason` → number in this run. series: name → curve.
+    """
+
+    command: str
+    started: datetime.datetime
+    counts: Mapping[str, Any]
+    stopped: str | None = None
+    lost: Mapping[str, int] = field(default_factory=dict)
+    source: str | None = None
+    asked: str = ""
+    models: Sequence[ModelNote] = ()
+    cluster: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    series: Mapping[str, Series] = field(default_factory=dict)
+    slowest: Sequence[SlowShard] = ()
+    failed: Sequence[tuple[str, str]] = ()
+    rejects: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, Sequence[RejectExample]] = field(default_factory=dict)
+    sample: Sequence[SampledPair] = ()
+    unread: str | None = None
+    """why examples and sample could not be read"""
+    endpoint: str | None = None
+
+
+def run_page(page: RunPage) -> str:
+    """The page as HTML: one file, no scripts, nothing fetched."""
+    counts = page.counts
+    done = counts["articles_skipped"] + counts["articles"]
+    done += counts["articles_rejected"] + counts["articles_deferred"]
+    plots = [(name, rate_plot(series, name)) for name, series in page.series.items()]
+    return render(
+        "run.html.jinja",
+        page=page,
+        counts=counts,
+        outcome=_outcome(page),
+        left=counts["articles_requested"] - done,
+        made=counts["pairs"] or counts["pairs_embedded"],
+        nothing=not (counts["shards"] - counts["shards_skipped"])
+        and not sum(counts["embeddings"].values()),
+        plots=[(name, plot) for name, plot in plots if plot is not None],
+        stages=_stages(counts["stage_seconds"]),
+        rejects=_reasons(page.rejects),
+        lines=LINES,
+        show=lambda pair: show_command(pair, counts["dataset"], page.endpoint),
+    )
+
+
+def show_command(pair_id: str, dataset: str, endpoint: str | None = None) -> str:
+    """The command that prints a pair with everything that belongs to it."""
+    words = ["biomedica", "show", pair_id, "--dataset", dataset]
+    return shlex.join(words + (["--endpoint-url", endpoint] if endpoint else []))
+
+
+def _outcome(page: RunPage) -> str:
+    """How the run ended, in a few words."""
+    if page.stopped is not None:
+        return "stopped before its end"
+    waits = [
+        f"{number(page.counts[name])} {words}"
+        for name, words in (
+            ("articles_deferred", "articles deferred"),
+            ("shards_failed", "shards failed"),
+        )
+        if page.counts[name]
+    ]
+    return "finished, " + ", ".join(waits) if waits else "finished"
+
+
+def _stages(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
+    known = sorted(seconds.items(), key=lambda item: -item[1])
+    return [(STAGES.get(stage, cut(stage, 40)), spent) for stage, spent in known if spent > 0]
+
+
+def _reasons(rejects: Mapping[str, int]) -> list[tuple[str, str, str, str, int]]:
+    """(`stage/reason`, stage, reason, its meaning, number), the most frequent first."""
+    rows = []
+    for key, count in sorted(rejects.items(), key=lambda item: (-item[1], item[0])):
+        stage, _, reason = key.partition("/")
+        rows.append((key, stage, reason, REJECT_REASONS.get(stage, {}).get(reason, ""), count))
+    return rows
