@@ -6,14 +6,29 @@ nothing here is pickled or shown.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
+import socket
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from biomedica.config import StoreConfig
-from biomedica.errors import StoreError
+from biomedica.errors import Deferred, StoreError
 
 __all__ = ["AwsAccess"]
+
+KNOCK_SECONDS = 5.0
+RETRIES = 10
+FIRST_WAIT, LONGEST_WAIT, GROWTH = 0.2, 10.0, 3
+"""Seconds between tries: some twenty in all, what a restart or a `SlowDown` takes. obstore's own
+settings give up after two."""
+RETRY_SECONDS = 180
+STALL_SECONDS = 60
+"""without a byte, a connection is given up"""
+REQUEST_SECONDS = 900
+"""for one request: 80 MB over a slow line"""
 
 
 class AwsAccess:
@@ -31,15 +46,55 @@ class AwsAccess:
         """Whether `delta_options` holds keys, which may expire: open a table anew for each use."""
         return self.config.profile is not None
 
+    def knock(self) -> None:
+        """Raise Deferred where nobody listens at the endpoint: clients would try for long.
+
+        Behind a proxy, only the proxy could tell.
+        """
+        if self.endpoint is None:
+            return
+        url = urlsplit(self.endpoint)
+        proxied = not {"all", url.scheme}.isdisjoint(getproxies())
+        if proxied and not proxy_bypass(url.netloc):
+            return
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            socket.create_connection((url.hostname or "", port), KNOCK_SECONDS).close()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise Deferred(
+                f"the object store of {self.root} does not answer at {self.endpoint} ({reason}): "
+                "start it, or correct store.endpoint_url, and run the same command again"
+            ) from None
+
     def obstore_options(self) -> dict[str, Any]:
         """Options of `obstore.store.S3Store`; it asks for fresh keys by itself."""
         _refuse_unsafe_rename()
         endpoint = self.endpoint
-        options: dict[str, Any] = {"region": self.region}
+        second = datetime.timedelta(seconds=1)
+        client: dict[str, Any] = {
+            "timeout": REQUEST_SECONDS * second,
+            "read_timeout": STALL_SECONDS * second,
+        }
+        waits = {
+            "init_backoff": FIRST_WAIT * second,
+            "max_backoff": LONGEST_WAIT * second,
+            "base": GROWTH,
+        }
+        retries = {
+            "max_retries": RETRIES,
+            "retry_timeout": RETRY_SECONDS * second,
+            "backoff": waits,
+        }
+        options: dict[str, Any] = {
+            "region": self.region,
+            "client_options": client,
+            "retry_config": retries,
+        }
         if endpoint:
             options["endpoint"] = endpoint
             options["virtual_hosted_style_request"] = False
-            options["client_options"] = {"allow_http": endpoint.startswith("http://")}
+            client["allow_http"] = endpoint.startswith("http://")
         if self.config.anonymous:
             options["skip_signature"] = True
         else:
@@ -49,7 +104,16 @@ class AwsAccess:
     def delta_options(self) -> dict[str, str]:
         """Options of `deltalake`, which has an AWS chain of its own but knows no profiles by name."""
         _refuse_unsafe_rename()
-        options = {"aws_conditional_put": "etag", "aws_region": self.region}
+        options = {
+            "aws_conditional_put": "etag",
+            "aws_region": self.region,
+            "max_retries": str(RETRIES),
+            "retry_timeout": f"{RETRY_SECONDS}s",
+            "backoff_config.init_backoff": f"{FIRST_WAIT}s",
+            "backoff_config.max_backoff": f"{LONGEST_WAIT}s",
+            "backoff_config.base": str(GROWTH),
+            "timeout": f"{REQUEST_SECONDS}s",
+        }
         endpoint = self.endpoint
         if endpoint:
             options["aws_endpoint"] = endpoint

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from biomedica.errors import Deferred, StoreError
 from biomedica.schema import FORMAT_VERSION
-from biomedica.store.storage import Storage, fault, is_passing
+from biomedica.store.storage import Storage, fault, is_passing, no_conditional_put
 
 __all__ = [
     "CORE_TABLES",
@@ -27,6 +27,7 @@ __all__ = [
     "WRITER",
     "Commit",
     "added_files",
+    "claim",
     "commits_back",
     "file_paths",
     "has_marker",
@@ -36,6 +37,7 @@ __all__ = [
     "newest_version",
     "open_table",
     "read_commit",
+    "refresh",
     "table_exists",
     "with_delta",
 ]
@@ -96,6 +98,35 @@ def has_marker(storage: Storage) -> bool:
             "install a newer one"
         )
     return True
+
+
+def claim(storage: Storage) -> None:
+    """Mark the root as a dataset, and see that the store refuses to replace what is there.
+
+    Two conditional puts of the marker, the second of which must fail (design §4): a store that
+    accepts it would let two runs overwrite each other's commits. Asked whenever a run begins to
+    write, because a dataset may have been copied to another store since it was made. The marker
+    serves as the probe: nothing is left behind, and no right to delete is needed.
+    Raises StoreError; a marker that was made here is then removed again.
+    """
+    made, data = False, marker_bytes()
+    if has_marker(storage):
+        data = storage.get(MARKER)
+    else:
+        made = storage.put_new(MARKER, data)
+    if storage.is_local or not storage.put_new(MARKER, data):
+        return
+    if made:
+        storage.delete(MARKER)
+    raise no_conditional_put(storage.root)
+
+
+def refresh(storage: Storage, table: str, handle: Any) -> Any:
+    """A handle that has seen every commit: the same one, or a new one where its keys may expire."""
+    if storage.hands_out_keys:
+        return open_table(storage, table)
+    with_delta(storage, table, "read", handle.update_incremental)
+    return handle
 
 
 def with_delta(storage: Storage, table: str, doing: str, act: Callable[[], Result]) -> Result:

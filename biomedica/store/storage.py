@@ -17,15 +17,21 @@ from biomedica.config import StoreConfig, is_uri
 from biomedica.errors import BiomedicaError, Deferred, StoreError
 from biomedica.store.aws import AwsAccess
 
-__all__ = ["Storage", "fault", "is_passing", "open_storage"]
+__all__ = ["Storage", "fault", "is_passing", "no_conditional_put", "open_storage"]
 
 _NO_SPACE = re.compile(r"os error (28|122)\b|StorageFull|No space left|Disk quota", re.IGNORECASE)
 _FORBIDDEN = re.compile(
     r"os error (1|13|17|20|30)\b|PermissionDenied|Permission denied|AccessDenied|403 Forbidden|"
-    r"InvalidAccessKeyId|SignatureDoesNotMatch|Unauthenticated|401 Unauthorized|Missing credentials",
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|Unauthenticated|401 Unauthorized|Missing credentials|"
+    r"ExpiredToken|InvalidToken|ACCESS_DENIED",
     re.IGNORECASE,
 )
 _NO_BUCKET = re.compile(r"NoSuchBucket")
+_REGION = re.compile(
+    r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|301 Moved|"
+    r"redirect without LOCATION|HTTP status 301|status code: 301"
+)
+_UNCONDITIONAL = re.compile(r"NotImplemented|501 Not Implemented")
 _PASSING = re.compile(
     r"os error \d+|\b(?:408|429|5\d\d)(?= [A-Z])|timed out|connection (?:refused|reset|closed|error)",
     re.IGNORECASE,
@@ -48,11 +54,23 @@ def fault(error: BaseException, doing: str, where: str) -> BiomedicaError | Defe
         )
     if _FORBIDDEN.search(text):
         return StoreError(f"not allowed to {doing} {where}: check its permissions and the credentials")
+    if _REGION.search(text):
+        return StoreError(f"the bucket of {where} is in another region: name it by store.region")
+    if doing == "write" and _UNCONDITIONAL.search(text):
+        return no_conditional_put(where)
     if _NO_BUCKET.search(text):
         return StoreError(f"there is no bucket for {where}: create it first, or correct its name")
     status = _PASSING.search(text)
     detail = f" ({status[0]})" if status else ""
     return Deferred(f"cannot {doing} {where} now: {type(error).__name__}{detail}")
+
+
+def no_conditional_put(where: str) -> StoreError:
+    """The error for a store on which two runs could overwrite each other's commits."""
+    return StoreError(
+        f"the object store of {where} ignores conditional puts (If-None-Match), so two runs could "
+        "overwrite each other's commits: take a store that keeps them, such as AWS S3, or a folder"
+    )
 
 
 def is_passing(error: BaseException) -> bool:
@@ -249,6 +267,7 @@ class Storage:
                 self._opened = LocalStore(self._root)
             else:
                 options = self._aws.obstore_options()
+                self._aws.knock()
                 self._opened = S3Store(self.bucket, prefix=self._root or None, **options)
         return self._opened
 

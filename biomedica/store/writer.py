@@ -59,12 +59,11 @@ class DatasetWriter:
 
         embeddings: table name (`embeddings/<slug>`) → metadata of its model, JSON values only.
         on_commit: called with the table's name after each commit of a table.
-        Raises StoreError where something else lies at the root, or an embeddings table of that
-        name holds another model.
+        Raises StoreError where something else lies at the root, the store does not keep
+        conditional puts, or an embeddings table of that name holds another model.
         """
         writer = cls(open_storage(root, config), on_commit)
-        if not log.has_marker(writer.storage):
-            writer.storage.put_new(log.MARKER, log.marker_bytes())
+        log.claim(writer.storage)
         # as JSON gives them back
         models = {table: json.loads(json.dumps(dict(m))) for table, m in (embeddings or {}).items()}
         writer._open_tables(models)
@@ -166,9 +165,9 @@ class DatasetWriter:
 
     def _undo(self, table: str, pin: int | None) -> Callable[[], list[Any]]:
         """What brings a table back to its pinned state."""
-        handle = self._tables[table]
 
         def actions() -> list[Any]:
+            handle = self._tables[table]
             if handle.version() == pin:
                 return []
             now = {row["path"]: row for row in log.added_files(handle).to_pylist()}
@@ -197,12 +196,12 @@ class DatasetWriter:
         from deltalake import CommitProperties, Transaction
         from deltalake.exceptions import CommitFailedError
 
-        handle = self._tables[table]
         properties = CommitProperties(
             custom_metadata=metadata, app_transactions=[Transaction(log.WRITER, self.epoch)]
         )
         for _ in range(_TRIES):
             self._refresh(table, taking=taking)
+            handle = self._tables[table]
             write = partial(
                 handle.create_write_transaction,
                 actions(),
@@ -223,8 +222,7 @@ class DatasetWriter:
 
     def _refresh(self, table: str, *, taking: bool = False) -> int:
         """Read what was committed since; the table's version. Raises StaleWriterError."""
-        handle = self._tables[table]
-        log.with_delta(self.storage, table, "read", handle.update_incremental)
+        handle = self._tables[table] = log.refresh(self.storage, table, self._tables[table])
         epoch = handle.transaction_version(log.WRITER) or 0
         if epoch > self.epoch or (taking and epoch == self.epoch):
             raise StaleWriterError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +122,35 @@ def test_credentials_of_a_profile(
     monkeypatch.delenv("AWS_PROFILE")
     with pytest.raises(StoreError, match="no AWS credentials"):
         open_storage(root, config).get("biomedica.json")
+
+
+def test_a_profile_by_its_name(
+    config: StoreConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`store.profile` beats the keys of the environment in all three clients, and is shown nowhere."""
+    keys = tmp_path / "credentials"
+    keys.write_text(
+        f"[lab]\naws_access_key_id = AKIALAB\naws_secret_access_key = {SECRET}-of-the-lab\n"
+    )
+    (tmp_path / "config").write_text("[profile lab]\nregion = eu-west-3\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    lab = StoreConfig(endpoint_url=config.endpoint_url, profile="lab")
+    root = "s3://bucket/by-name"
+    with DatasetWriter.begin(root, lab, {EMBEDDINGS_TABLE: MODEL}) as writer:
+        writer.commit(shard_files(writer.storage, S1, [1, 2], embed=True))
+        writer.commit(shard_files(writer.storage, S2, [3], embed=True))
+    dataset = Dataset.open(root, lab)
+    assert sum(batch.num_rows for batch in dataset.batches("pairs")) == 6
+    assert verify(root, lab).findings == []
+    storage = dataset.storage
+    for options in (storage._aws.delta_options(), storage._aws.arrow_options()):
+        assert {"AKIALAB", f"{SECRET}-of-the-lab"} <= set(options.values())
+        assert "eu-west-3" in options.values()
+    assert storage._aws.obstore_options()["credential_provider"]()["access_key_id"] == "AKIALAB"
+    for text in (repr(dataset), repr(storage), str(pickle.dumps(dataset))):
+        assert "AKIALAB" not in text
+        assert SECRET not in text
 
 
 def test_another_bucket(config: StoreConfig) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 from pathlib import Path
 
 import pytest
@@ -123,9 +124,11 @@ def test_unsafe_rename_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pickles_and_shows_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAKEY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
-    config = StoreConfig(endpoint_url="http://127.0.0.1:9", region="us-east-1")
-    storage = open_storage("s3://bucket/prefix/", config)
-    storage._store()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        config = StoreConfig(endpoint_url=endpoint, region="us-east-1")
+        storage = open_storage("s3://bucket/prefix/", config)
+        storage._store()
     pickled = pickle.dumps(storage)
     assert b"hunter2" not in pickled
     assert b"AKIAKEY" not in pickled

@@ -1,0 +1,177 @@
+"""S3 stores that cannot be used: each is one sentence, and nothing is written."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from biomedica.config import StoreConfig
+from biomedica.errors import Deferred, StoreError
+from biomedica.store import Dataset, DatasetWriter, open_storage
+from tests.seaweed import free_ports
+
+from .synthetic import shard_files
+
+App = Callable[[dict[str, Any], Any], Any]
+SECRET = "not-a-real-secret"
+
+
+@contextlib.contextmanager
+def serving(app: App) -> Iterator[str]:
+    """A WSGI application on the loopback; its URL."""
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_request(self, *_: object) -> None:
+            return
+
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Forgetful:
+    """moto's S3, which honours `If-None-Match`, behind a gateway that may drop the header."""
+
+    def __init__(self) -> None:
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        self.app = DomainDispatcherApplication(create_backend_app)
+        self.forgets = True
+        self.written: list[str] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "PUT":
+            self.written.append(environ["PATH_INFO"])
+            if self.forgets:
+                environ.pop("HTTP_IF_NONE_MATCH", None)
+        return self.app(environ, start_response)
+
+
+@pytest.fixture(autouse=True)
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAFAKE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def forgetful() -> Iterator[tuple[Forgetful, StoreConfig]]:
+    gateway = Forgetful()
+    with serving(gateway) as url:
+        import boto3
+
+        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1")
+        client.create_bucket(Bucket="forgetful")
+        gateway.written.clear()
+        yield gateway, StoreConfig(endpoint_url=url, region="us-east-1")
+        for item in client.list_objects_v2(Bucket="forgetful").get("Contents", []):
+            client.delete_object(Bucket="forgetful", Key=item["Key"])
+        client.delete_bucket(Bucket="forgetful")
+
+
+def test_a_store_without_conditional_put_gets_no_dataset(
+    forgetful: tuple[Forgetful, StoreConfig],
+) -> None:
+    gateway, config = forgetful
+    with pytest.raises(StoreError, match=r"ignores conditional puts.*take a store that keeps them"):
+        DatasetWriter.begin("s3://forgetful/root", config)
+    assert set(gateway.written) == {"/forgetful/root/biomedica.json"}  # and it is gone again
+    assert list(open_storage("s3://forgetful/root", config).list()) == []
+
+
+def test_a_dataset_that_came_to_a_store_without_conditional_put_is_read_only(
+    forgetful: tuple[Forgetful, StoreConfig],
+) -> None:
+    gateway, config = forgetful
+    gateway.forgets = False
+    with DatasetWriter.begin("s3://forgetful/root", config) as writer:
+        writer.commit(shard_files(writer.storage, "1" * 16, [1]))
+    storage = open_storage("s3://forgetful/root", config)
+    before = {path: storage.get(path) for path, _ in storage.list()}
+    gateway.forgets = True
+    with pytest.raises(StoreError, match="ignores conditional puts"):
+        DatasetWriter.begin("s3://forgetful/root", config)
+    assert {path: storage.get(path) for path, _ in storage.list()} == before
+    assert Dataset.open("s3://forgetful/root", config).count("pairs") == 2
+
+
+ANSWERS = {
+    "another region by redirect": (
+        "301 Moved Permanently",
+        "PermanentRedirect",
+        "Please send all future requests to eu-west-1.",
+    ),
+    "another region in the signature": (
+        "400 Bad Request",
+        "AuthorizationHeaderMalformed",
+        "the region 'us-east-1' is wrong; expecting 'eu-west-1'",
+    ),
+    "expired keys": ("400 Bad Request", "ExpiredToken", "The provided token has expired."),
+    "wrong keys": (
+        "403 Forbidden",
+        "SignatureDoesNotMatch",
+        f"Check your key AKIAFAKE and {SECRET}.",
+    ),
+}
+SAYS = {
+    "another region by redirect": "another region.*store.region",
+    "another region in the signature": "another region.*store.region",
+    "expired keys": "not allowed.*credentials",
+    "wrong keys": "not allowed.*credentials",
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_that_a_person_must_mend(name: str) -> None:
+    status, code, message = ANSWERS[name]
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+        start_response(
+            status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+        )
+        return [body]
+
+    with serving(app) as url:
+        config = StoreConfig(endpoint_url=url)
+        for door in (Dataset.open, DatasetWriter.begin):
+            with pytest.raises(StoreError, match=SAYS[name]) as caught:
+                door("s3://bucket/root", config)
+            text = str(caught.value)
+            assert "\n" not in text
+            assert SECRET not in text
+            assert "AKIAFAKE" not in text
+
+
+def test_nobody_listens() -> None:
+    (port,) = free_ports(1)
+    config = StoreConfig(endpoint_url=f"http://127.0.0.1:{port}")
+    for door in (Dataset.open, DatasetWriter.begin):
+        with pytest.raises(Deferred, match=f"does not answer at http://127.0.0.1:{port}.*run the same"):
+            door("s3://bucket/root", config)
+
+
+def test_a_profile_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    config = StoreConfig(endpoint_url="http://127.0.0.1:9", profile="lab")
+    with pytest.raises(StoreError, match="lab"):
+        Dataset.open("s3://bucket/root", config)
