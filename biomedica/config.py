@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from biomedica.errors import ConfigError
 from biomedica.schema import FIGURE_KINDS, FORMAT_VERSION
@@ -22,6 +22,7 @@ from biomedica.schema import FIGURE_KINDS, FORMAT_VERSION
 __all__ = [
     "BuildConfig",
     "EmbedConfig",
+    "FetchConfig",
     "ImageConfig",
     "JobConfig",
     "LicenseConfig",
@@ -118,6 +119,43 @@ class StoreConfig(_Section):
             raise ValueError("anonymous requests use no profile: leave one of the two out")
 
 
+class FetchConfig(_Section):
+    """How the source's bucket is reached. It may lie elsewhere than the dataset, so the endpoint and
+    credentials of `store` do not count here. Nothing here changes a row; no secret is kept here."""
+
+    endpoint_url: str | None = Field(
+        None, description="S3 endpoint other than AWS, http://host:port; the environment's is ignored"
+    )
+    region: str = Field("us-east-1", pattern=r"\A[a-z0-9-]{1,40}\Z", description="AWS region")
+    anonymous: bool = Field(True, description="unsigned requests; false: the standard AWS chain")
+    profile: str | None = Field(
+        None, min_length=1, description="AWS profile that signs; anonymous is false then"
+    )
+    contact: str | None = Field(
+        None,
+        pattern=r"\A[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?\Z",
+        description="an address for the owner of the bucket, sent in the User-Agent",
+    )
+    timeout_seconds: float = Field(
+        60.0, gt=0, le=3600, description="silence after which a request is tried again"
+    )
+    retries: int = Field(8, ge=0, le=50, description="tries after the first of one request")
+
+    @field_validator("endpoint_url")
+    @classmethod
+    def _plain(cls, url: str | None) -> str | None:
+        return plain_endpoint(url).rstrip("/") if url is not None else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_signs(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("profile"):
+            if values.get("anonymous"):
+                raise ValueError("profile and anonymous: true exclude each other, leave one out")
+            return values | {"anonymous": False}
+        return values
+
+
 class RuntimeConfig(_Section):
     """Where and how wide a run goes. Nothing here changes a row."""
 
@@ -167,6 +205,7 @@ class BuildConfig(JobConfig):
     )
     parse: ParseConfig = ParseConfig()
     license: LicenseConfig = LicenseConfig()
+    fetch: FetchConfig = FetchConfig()
 
     @field_validator("source")
     @classmethod
