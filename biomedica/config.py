@@ -126,14 +126,14 @@ class FetchConfig(_Section):
     endpoint_url: str | None = Field(
         None, description="S3 endpoint other than AWS, http://host:port; the environment's is ignored"
     )
-    region: str = Field("us-east-1", pattern=r"\A[a-z0-9-]{1,40}\Z", description="AWS region")
+    region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,40}$", description="AWS region")
     anonymous: bool = Field(True, description="unsigned requests; false: the standard AWS chain")
     profile: str | None = Field(
         None, min_length=1, description="AWS profile that signs; anonymous is false then"
     )
     contact: str | None = Field(
         None,
-        pattern=r"\A[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?\Z",
+        pattern=r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$",
         description="an address for the owner of the bucket, sent in the User-Agent",
     )
     timeout_seconds: float = Field(
