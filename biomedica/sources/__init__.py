@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from biomedica.config import StoreConfig, is_uri
 from biomedica.errors import SourceError
-from biomedica.sources.directory import UNREAD_DIGEST, DirectorySource
+from biomedica.sources.directory import DirectorySource
 from biomedica.sources.ids_file import read_id_table, read_ids
+from biomedica.sources.keys import UNREAD_DIGEST
 from biomedica.sources.media import (
     IMAGE_EXTENSIONS,
     UNSUPPORTED_EXTENSIONS,

@@ -6,34 +6,32 @@ A folder without `metadata/` is read by the copies that the bucket keeps beside 
 
 from __future__ import annotations
 
-import hashlib
 import os
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from biomedica.errors import ConfigError, Deferred, Rejected, SourceError
-from biomedica.ids import ArticleId, article_key, parse_article_id, split_key
-from biomedica.sources.files import check_answer, digest_file, lies_inside, read_file
-from biomedica.sources.metadata import is_safe_name, parse_metadata
-from biomedica.sources.protocol import LISTING, Metadata, SourceArticle
+from biomedica.errors import Deferred, Rejected, SourceError
+from biomedica.ids import ArticleId, article_key, split_key
+from biomedica.sources.article import MetadataBytes, md5_hex, open_article, read_spelt
+from biomedica.sources.files import digest_file, lies_inside, read_file
+from biomedica.sources.keys import (
+    MAX_METADATA_BYTES,
+    UNREAD_DIGEST,
+    Keys,
+    folder_key,
+    listing_of,
+    metadata_key,
+    select,
+)
+from biomedica.sources.protocol import SourceArticle
 
-__all__ = ["UNREAD_DIGEST", "DirectorySource"]
+__all__ = ["DirectorySource"]
 
-Keys = npt.NDArray[np.int64]
-
-UNREAD_DIGEST = b"\xff" * 16
-"""The digest of a listed article whose metadata could not be read just now: like no done one."""
-
-MAX_METADATA_BYTES = 16 << 20
 _READERS = 16
 _CHUNK = 512
 _FEW = 1000  # up to so many ids are looked up one by one, without listing the folder
@@ -44,6 +42,8 @@ class DirectorySource:
 
     uri: a path or a `file://` URI. Raises SourceError when it is no such folder.
     """
+
+    requests = 0  # none leave the machine
 
     def __init__(self, uri: str) -> None:
         self._root = os.path.realpath(_local_path(uri))
@@ -64,7 +64,7 @@ class DirectorySource:
             if len(wanted) <= _FEW and np.all(split_key(wanted)[1]):
                 keys = wanted
             else:
-                keys = _select(self._scan(), wanted)
+                keys = select(self._scan(), wanted)
         return self._listing(keys)
 
     def read_article(self, article_id: ArticleId) -> SourceArticle:
@@ -72,40 +72,29 @@ class DirectorySource:
 
         Raises Rejected: unknown_id, metadata_invalid, metadata_mismatch; or Deferred.
         """
-        data = self.read_metadata(article_id)
-        if data is None:
-            raise Rejected("unknown_id", f"{self.uri} has no {article_id}")
-        metadata = parse_metadata(data, article_id)
-        uri = f"{self.uri}/{article_id}"
-        return _DirectoryArticle(
-            article_id=article_id,
-            input_digest=_md5(data),
-            metadata=metadata,
-            xml_uri=f"{uri}/{quote(metadata.xml_name)}",
-            _uri=uri,
-            _source=self,
-        )
+        return open_article(self, article_id)
 
-    def read_metadata(self, article_id: ArticleId) -> bytes | None:
-        """The bytes of the metadata JSON; None where there is none. Raises Rejected or Deferred."""
+    def read_metadata(self, article_id: ArticleId) -> MetadataBytes | None:
+        """The metadata JSON and its MD5; None where there is none. Raises Rejected or Deferred."""
         try:
-            return read_file(self._root, self._metadata_path(article_id), MAX_METADATA_BYTES)
+            data = read_file(self._root, self._metadata_path(article_id), MAX_METADATA_BYTES)
         except Rejected as error:  # too_large is no reason of this stage
             raise Rejected("metadata_invalid", error.detail) from None
+        return None if data is None else MetadataBytes(data, md5_hex(data))
 
     def read_object(self, article_id: ArticleId, name: str, limit: int) -> bytes | None:
         """The bytes of one file of an article; None where there is none.
 
-        A name that the JSON percent-encodes is found under its plain spelling too.
         Raises Rejected("too_large") or Deferred.
         """
-        for spelling in dict.fromkeys((name, unquote(name))):
-            if is_safe_name(spelling):
-                path = os.path.join(self._root, str(article_id), spelling)
-                data = read_file(self._root, path, limit)
-                if data is not None:
-                    return data
-        return None
+        folder = os.path.join(self._root, str(article_id))
+        return read_spelt(
+            name, lambda spelling: read_file(self._root, os.path.join(folder, spelling), limit)
+        )
+
+    def object_uri(self, article_id: ArticleId, name: str) -> str:
+        """The `file://` URI of one file of an article, quoted."""
+        return f"{self.uri}/{article_id}/{quote(name)}"
 
     def _metadata_path(self, article_id: ArticleId) -> str:
         folder = "metadata" if self._has_metadata else str(article_id)
@@ -114,13 +103,14 @@ class DirectorySource:
     def _scan(self) -> Keys:
         """The sorted keys of everything that bears the name of an article version."""
         folder = os.path.join(self._root, "metadata") if self._has_metadata else self._root
+        key_of = metadata_key if self._has_metadata else folder_key
         try:
             with os.scandir(folder) as entries:
                 keys = np.fromiter(
                     (
                         key
                         for entry in entries
-                        if (key := _entry_key(entry.name, self._has_metadata))
+                        if (key := key_of(entry.name))
                         and (not entry.is_symlink() or lies_inside(self._root, entry.path))
                     ),
                     np.int64,
@@ -137,14 +127,7 @@ class DirectorySource:
         with ThreadPoolExecutor(_READERS) as pool:
             parts = list(pool.map(self._digests, chunks))
         found = np.concatenate([np.array(mask, bool) for mask, _ in parts] or [np.zeros(0, bool)])
-        pmcids, versions = split_key(keys[found])
-        digests = pa.py_buffer(b"".join(digests for _, digests in parts))
-        columns = [
-            pa.array(pmcids, pa.int64()),
-            pa.array(versions.astype(np.int32), pa.int32()),
-            pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(pmcids), [None, digests]),
-        ]
-        return pa.Table.from_arrays(columns, schema=LISTING)
+        return listing_of(keys[found], b"".join(digests for _, digests in parts))
 
     def _digests(self, keys: Keys) -> tuple[list[bool], bytes]:
         """Which of the articles have metadata, and the digests of those, joined."""
@@ -160,101 +143,6 @@ class DirectorySource:
             if digest is not None:
                 digests.append(digest)
         return found, b"".join(digests)
-
-
-@dataclass
-class _DirectoryArticle:
-    """One article version of a folder. Safe to read from several threads."""
-
-    article_id: ArticleId
-    input_digest: str
-    metadata: Metadata
-    xml_uri: str
-    _uri: str
-    _source: DirectorySource
-    media_read: int = 0
-    bytes_read: int = 0
-    """bytes of XML and media returned so far"""
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
-
-    def read_xml(self, limit: int) -> bytes:
-        """The JATS XML, its MD5 checked.
-
-        Raises Rejected: xml_missing, or too_large over `limit` bytes; or Deferred.
-        """
-        data = self._read(self.metadata.xml_name, self.metadata.xml_md5, limit, "xml_missing")
-        self._count(0, len(data))
-        return data
-
-    def read_media(self, name: str, limit: int) -> bytes:
-        """One media file that the metadata names, its MD5 checked.
-
-        Raises Rejected: media_missing, or too_large over `limit` bytes; or Deferred.
-        """
-        if name not in self.metadata.media:
-            raise Rejected("media_missing", f"the metadata names no {name[:200]!a}")
-        data = self._read(name, self.metadata.media[name], limit, "media_missing")
-        self._count(1, len(data))
-        return data
-
-    def media_uri(self, name: str) -> str:
-        """The URI of one media file, quoted."""
-        return f"{self._uri}/{quote(name)}"
-
-    def _read(self, name: str, md5: str | None, limit: int, missing: str) -> bytes:
-        read = partial(self._source.read_object, self.article_id, name, limit)
-        data = read()
-        if data is not None and md5 in (None, _md5(data)):
-            if md5 is None:
-                check_answer(data, self.media_uri(name))
-            return data
-        # The file may have been replaced between the metadata and now: once more, then it stands.
-        again = self._source.read_metadata(self.article_id)
-        if again is None or _md5(again) != self.input_digest:
-            raise Deferred(f"the metadata of {self.article_id} changed while it was read")
-        data = read()
-        if data is None:
-            raise Rejected(missing, f"{self._uri} has no file {name[:200]!a}")
-        if md5 not in (None, _md5(data)):
-            raise Deferred(
-                f"{self.media_uri(name)} disagrees with the MD5 of its metadata: copy it again"
-            )
-        return data
-
-    def _count(self, media: int, size: int) -> None:
-        with self._lock:
-            self.media_read += media
-            self.bytes_read += size
-
-
-def _md5(data: bytes) -> str:
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def _select(keys: Keys, wanted: Keys) -> Keys:
-    """Those of `keys` that `wanted` names; a wanted version 0 takes the highest of its article."""
-    pmcids, versions = split_key(wanted)
-    latest = pmcids[versions == 0]
-    last = np.searchsorted(keys, article_key(latest + 1, np.zeros_like(latest))) - 1
-    last = last[last >= 0]
-    highest = keys[last]
-    highest = highest[np.isin(split_key(highest)[0], latest)]
-    return np.union1d(np.intersect1d(keys, wanted, assume_unique=True), highest)
-
-
-def _entry_key(name: str, is_metadata: bool) -> int | None:
-    """The key of `PMC1.1.json` (in metadata/) or of the folder `PMC1.1`; None for other names."""
-    if is_metadata:
-        name, dot, extension = name.rpartition(".")
-        if not dot or extension != "json":
-            return None
-    if not name.startswith("PMC"):
-        return None
-    try:
-        article_id = parse_article_id(name)
-    except ConfigError:
-        return None
-    return article_key(*article_id) if article_id.version else None
 
 
 def _local_path(uri: str) -> str:
@@ -276,7 +164,7 @@ def _find_layout(root: str) -> bool:
     metadata = os.path.join(root, "metadata")
     try:
         if lies_inside(root, metadata) and os.path.isdir(metadata):
-            if any(_entry_key(name, True) for name in _names(metadata)):
+            if any(metadata_key(name) for name in _names(metadata)):
                 return True
             raise SourceError(
                 f"{metadata} holds no PMC….json: copy the bucket's metadata/ of the articles there"
@@ -303,15 +191,13 @@ def _names(folder: str) -> Iterator[str]:
 
 
 def _has_own_metadata(root: str, name: str) -> bool:
-    return _entry_key(name, False) is not None and os.path.isfile(
-        os.path.join(root, name, f"{name}.json")
-    )
+    return folder_key(name) is not None and os.path.isfile(os.path.join(root, name, f"{name}.json"))
 
 
 def _remedy(names: frozenset[str]) -> str:
     if not names:
         return "it is empty; copy metadata/PMC1.1.json and PMC1.1/ of some articles into it"
-    if any(_entry_key(name, True) for name in names):
+    if any(metadata_key(name) for name in names):
         return "it holds the metadata of articles itself; give the folder above it"
     if any(name.startswith("PMC") and name.endswith(".tar.gz") for name in names):
         return "it holds legacy packages; give a folder with metadata/PMC1.1.json and PMC1.1/"

@@ -75,6 +75,11 @@ class Source(Protocol):
 
     uri: str
 
+    @property
+    def requests(self) -> int:
+        """Requests sent to a server so far through this object: GET, HEAD and LIST, retries of the
+        client libraries left out. 0 for a folder."""
+
     def list_articles(self, ids: Iterable[ArticleId] | None = None) -> pa.Table:
         """The article versions that exist, as LISTING, sorted by (pmcid, version).
 

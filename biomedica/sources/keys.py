@@ -1,0 +1,68 @@
+"""Names of PMC's layout, a folder's and a bucket's alike, and listings made of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from biomedica.errors import ConfigError
+from biomedica.ids import article_key, parse_article_id, split_key
+from biomedica.sources.protocol import LISTING
+
+__all__ = [
+    "MAX_METADATA_BYTES",
+    "UNREAD_DIGEST",
+    "Keys",
+    "folder_key",
+    "listing_of",
+    "metadata_key",
+    "select",
+]
+
+Keys = npt.NDArray[np.int64]
+"""Article versions as integers (`ids.article_key`)"""
+
+UNREAD_DIGEST = b"\xff" * 16
+"""The digest of a listed article whose metadata could not be read just now: like no done one."""
+
+MAX_METADATA_BYTES = 16 << 20
+
+
+def folder_key(name: str) -> int | None:
+    """The key of `PMC1.1`, the folder or prefix of an article version; None for other names."""
+    if not name.startswith("PMC"):
+        return None
+    try:
+        article_id = parse_article_id(name)
+    except ConfigError:
+        return None
+    return article_key(*article_id) if article_id.version else None
+
+
+def metadata_key(name: str) -> int | None:
+    """The key of `PMC1.1.json`, a name in `metadata/`; None for other names."""
+    stem, dot, extension = name.rpartition(".")
+    return folder_key(stem) if dot and extension == "json" else None
+
+
+def select(keys: Keys, wanted: Keys) -> Keys:
+    """Those of `keys` (sorted) that `wanted` names; version 0 takes the highest of its article."""
+    pmcids, versions = split_key(wanted)
+    latest = pmcids[versions == 0]
+    last = np.searchsorted(keys, article_key(latest + 1, np.zeros_like(latest))) - 1
+    last = last[last >= 0]
+    highest = keys[last]
+    highest = highest[np.isin(split_key(highest)[0], latest)]
+    return np.union1d(np.intersect1d(keys, wanted, assume_unique=True), highest)
+
+
+def listing_of(keys: Keys, digests: bytes) -> pa.Table:
+    """Sorted keys and their digests, 16 bytes each, joined in the same order, as LISTING."""
+    pmcids, versions = split_key(keys)
+    columns = [
+        pa.array(pmcids, pa.int64()),
+        pa.array(versions.astype(np.int32), pa.int32()),
+        pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(keys), [None, pa.py_buffer(digests)]),
+    ]
+    return pa.Table.from_arrays(columns, schema=LISTING)
