@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from biomedica.config import StoreConfig
     from biomedica.pipeline import RunReport
 
-__all__ = ["app", "main"]
+__all__ = ["Exit", "app", "main"]
 
 app = typer.Typer(
     name="biomedica",
@@ -65,6 +65,13 @@ Models = Annotated[
         metavar="NAME|PATH",
         help="Embed images with this open_clip model; repeatable. A folder, NAME=CHECKPOINT, "
         "hf-hub:ID or NAME/TAG.",
+    ),
+]
+ReportPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        help="Local HTML file for the run's report; default: below _reports/ in the dataset.",
     ),
 ]
 Root = Annotated[str, typer.Option("--dataset", help="Root URI of the dataset.")]
@@ -245,6 +252,7 @@ def build(
     settings: Settings = None,
     endpoint_url: Endpoint = None,
     address: Address = None,
+    report: ReportPath = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -264,6 +272,7 @@ def build(
         embed__models=model or None,
         store__endpoint_url=endpoint_url,
         runtime__address=address,
+        report=str(report) if report else None,
     )
     _end_run(run_build(load_config(BuildConfig, config, overrides), quiet=quiet, debug=debug), as_json)
 
@@ -276,6 +285,7 @@ def embed(
     settings: Settings = None,
     endpoint_url: Endpoint = None,
     address: Address = None,
+    report: ReportPath = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -293,6 +303,7 @@ def embed(
         embed__models=model or None,
         store__endpoint_url=endpoint_url,
         runtime__address=address,
+        report=str(report) if report else None,
     )
     _end_run(run_embed(load_config(JobConfig, config, overrides), quiet=quiet, debug=debug), as_json)
 
@@ -336,20 +347,32 @@ def stats(
     root: RootArgument = None,
     dataset: RootOption = None,
     version: Version = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page of plots and images to this file.")
+    ] = None,
     endpoint_url: Endpoint = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """The table one wants after a run: counts, rejects by reason, licences, formats, sizes, journals.
 
-    Example: biomedica stats ./dataset
+    Example: biomedica stats ./dataset --html dataset.html
     """
     from biomedica.archive import Archive
-    from biomedica.reporting import print_statistics, statistics
+    from biomedica.reporting import print_statistics, statistics, statistics_page, write_page
+    from biomedica.store import Dataset
 
-    archive = Archive(_root(root, dataset), version, store=_store(endpoint_url))
+    where, store = _root(root, dataset), _store(endpoint_url)
+    archive = Archive(where, version, store=store)
     found = statistics(archive)
-    _emit(as_json, found.to_dict(), lambda: print_statistics(found))
+    values = found.to_dict()
+    if html is not None:
+        opened = Dataset.open(where, store, version=archive.version)
+        write_page(statistics_page(found, archive, opened), html)
+        values["html"] = str(html)
+    _emit(as_json, values, lambda: print_statistics(found))
+    if html is not None and not as_json:
+        print(f"the page: {html}")
 
 
 @app.command()

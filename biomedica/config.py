@@ -90,7 +90,9 @@ class EmbedConfig(_Section):
     batch_size: int | None = Field(
         None, gt=0, description="images a batch; probed on a GPU when absent"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where models run; auto: a GPU where there is one"
+    )
     threads: int = Field(1, gt=0, description="torch threads of one CPU actor")
 
     @field_validator("models")

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from biomedica.errors import ModelError
 from biomedica.schema import PixelSpec
 
-__all__ = ["Checkpoint", "ModelInfo", "Preprocessing", "find_checkpoint", "model_info"]
+__all__ = ["Checkpoint", "ModelInfo", "Preprocessing", "describe", "find_checkpoint", "model_info"]
 
 CONFIG_NAME = "open_clip_config.json"
 

@@ -112,7 +112,7 @@ def _truncated(what: str) -> Rejected:
     return Rejected("truncated", f"the file ends inside {what}")
 
 
-def exif_orientation(block: bytes) -> int:
+def _exif_orientation(block: bytes) -> int:
     """The orientation (1-8) in an EXIF block, with or without its `Exif` prefix; 1 when unclear."""
     value = first_value(block.removeprefix(b"Exif\0\0"), 0x0112)
     return value if value is not None and 1 <= value <= 8 else 1
@@ -160,7 +160,7 @@ def _read_jpeg(data: bytes) -> Container:
         elif marker in _JPEG_FRAMES and size is None and len(body) >= 6:
             size = (_U16.unpack_from(body, 3)[0], _U16.unpack_from(body, 1)[0])
         elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            orientation = exif_orientation(body)
+            orientation = _exif_orientation(body)
         elif marker == 0xE2 and body.startswith(b"MPF\0"):
             pages = max(1, first_value(body[4:], 0xB001) or 1)
         if marker == 0xEE or marker < 0xDA or 0xDA < marker < 0xE0:
@@ -195,7 +195,7 @@ def _read_png(data: bytes) -> Container:
         if kind == b"IHDR":
             size = (_U32.unpack_from(data, 16)[0], _U32.unpack_from(data, 20)[0])
         elif kind == b"eXIf":
-            orientation = exif_orientation(bytes(body[4:]))
+            orientation = _exif_orientation(bytes(body[4:]))
         elif kind == b"acTL" and length >= 4:
             pages = max(1, _U32.unpack_from(data, at + 8)[0])
         at = stop
@@ -264,7 +264,7 @@ def _read_webp(data: bytes) -> Container:
         if kind == b"ANMF":
             frames += 1
         elif kind == b"EXIF":
-            orientation = exif_orientation(data[at + 8 : at + 8 + length])
+            orientation = _exif_orientation(data[at + 8 : at + 8 + length])
         at += 8 + length + (length & 1)
     return Container("webp", width, height, orientation, max(1, frames), data)
 

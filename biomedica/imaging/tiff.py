@@ -33,6 +33,8 @@ _MAX_ENTRIES = 4096
 
 @dataclass(frozen=True, slots=True)
 class TiffHeader:
+    """What the first directory says; width, height: pixels before `orientation` (1-8)."""
+
     width: int
     height: int
     orientation: int

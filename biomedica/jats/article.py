@@ -35,6 +35,8 @@ class License:
 
 @dataclass(frozen=True, slots=True)
 class PublicationDate:
+    """When the article appeared, as far as is known; `type` says which `pub-date` was taken."""
+
     year: int
     month: int | None
     day: int | None
@@ -49,6 +51,8 @@ class PublicationDate:
 
 @dataclass(frozen=True, slots=True)
 class Author:
+    """An author, with the affiliations written out."""
+
     name: str
     orcid: str | None
     affiliations: tuple[str, ...]
@@ -56,12 +60,16 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Award:
+    """A funder and the number of its award."""
+
     source: str | None
     award_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class RelatedArticle:
+    """Another article that this one names, as in a retraction."""
+
     type: str | None
     id_type: str | None
     id: str | None
@@ -69,6 +77,8 @@ class RelatedArticle:
 
 @dataclass(frozen=True, slots=True)
 class Abstract:
+    """An abstract of another type or language than the main one."""
+
     type: str | None
     language: str | None
     title: str | None

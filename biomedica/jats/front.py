@@ -38,6 +38,8 @@ _YES = frozenset({"yes", "true", "1"})
 
 @dataclass(frozen=True, slots=True)
 class Ids:
+    """The ids that a document says of itself; the DOI bare and lower-case."""
+
     pmcid: str | None
     version: int | None
     pmid: int | None
@@ -129,11 +131,13 @@ def read_journal(tree: Tree, journal: Element | None) -> str | None:
 
 
 def read_issn(tree: Tree, journal: Element | None) -> tuple[str, ...]:
+    """The journal's ISSNs in the document's order."""
     nodes = [] if journal is None else journal.iter("issn", "issn-l")
     return tuple(dict.fromkeys(text for node in nodes if (text := tree.text(node))))
 
 
 def read_publisher(tree: Tree, journal: Element | None) -> str | None:
+    """The publisher's name."""
     node = None if journal is None else journal.find("publisher/publisher-name")
     return tree.text(node) or None
 
@@ -190,6 +194,7 @@ def _has_language(groups: list[Element], language: str | None) -> bool:
 
 
 def read_related(tree: Tree, front: Element) -> tuple[RelatedArticle, ...]:
+    """The articles that the front names as related to this one."""
     found: dict[RelatedArticle, None] = {}
     for node in front.iter("related-article"):
         text = href_of(node) or tree.text(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 from biomedica.config import ParseConfig
@@ -62,23 +63,7 @@ def parse_article(
     graphic_count = sum(1 for _ in article.iter("{*}graphic"))
     inline_count = sum(1 for _ in article.iter("{*}inline-graphic"))
     tree = Tree(article)
-    front = article.find("front")
-    if front is None:
-        front = article.makeelement("front")
-    meta = front.find("article-meta")
-    if meta is None:
-        meta = front.makeelement("article-meta")
-    journal = front.find("journal-meta")
-    properties = read_properties(tree, front)
-    ids = read_ids(meta, pmcid, warnings)
-    kind = _folded(article.get("article-type"))
-    title = read_title(tree, meta)
-    related = read_related(tree, front)
-    date = publication_date(tree, meta, warnings)
-    abstract, other_abstracts = read_abstracts(tree, meta)
-    holders = [*meta.iterchildren("permissions"), meta]
-    license_ = read_license(tree, holders, warnings)
-    _cross_check(properties, license_, warnings)
+    described = _front_matter(tree, pmcid, warnings)
     index = find_figures(tree)
     mentions = find_mentions(tree, index, warnings)
     figures, rejects = choose_figures(
@@ -92,30 +77,8 @@ def parse_article(
     references, reference_count = read_references(tree)
     text = read_body(tree)
     _warn_of_text(article, [section.text for section in text], warnings)
-    return Article(
-        pmcid=ids.pmcid,
-        version=ids.version,
-        pmid=ids.pmid,
-        doi=ids.doi,
-        title=title,
-        abstract=abstract,
-        other_abstracts=other_abstracts,
-        journal=read_journal(tree, journal),
-        issn=read_issn(tree, journal),
-        publisher=read_publisher(tree, journal),
-        publication=date,
-        article_type=kind,
-        subjects=read_subjects(tree, meta),
-        keywords=read_keywords(tree, meta),
-        language=tree.language,
-        authors=read_authors(tree, meta),
-        funding=read_funding(tree, meta),
-        related_articles=related,
-        citation=compose_citation(tree, front, meta, date, ids.doi),
-        copyright_statement=read_copyright(tree, holders),
-        license=license_,
-        is_retracted=is_retracted(kind, title, related),
-        is_open_access=properties.is_open_access,
+    return replace(
+        described,
         references=references,
         reference_count=reference_count,
         text=text,
@@ -126,6 +89,42 @@ def parse_article(
         inline_graphic_count=inline_count,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _front_matter(tree: Tree, pmcid: str | None, warnings: list[str]) -> Article:
+    """The article as its `front` describes it; text, figures and counts are still to come."""
+    article = tree.article
+    front = _child_or_empty(article, "front")
+    meta = _child_or_empty(front, "article-meta")
+    journal = front.find("journal-meta")
+    properties = read_properties(tree, front)
+    ids = read_ids(meta, pmcid, warnings)
+    kind = _folded(article.get("article-type"))
+    title = read_title(tree, meta)
+    related = read_related(tree, front)
+    date = publication_date(tree, meta, warnings)
+    abstract, other_abstracts = read_abstracts(tree, meta)
+    holders = [*meta.iterchildren("permissions"), meta]
+    license_ = read_license(tree, holders, warnings)
+    _cross_check(properties, license_, warnings)
+    return Article(
+        pmcid=ids.pmcid, version=ids.version, pmid=ids.pmid, doi=ids.doi,
+        title=title, abstract=abstract, other_abstracts=other_abstracts,
+        journal=read_journal(tree, journal), issn=read_issn(tree, journal),
+        publisher=read_publisher(tree, journal), publication=date, article_type=kind,
+        subjects=read_subjects(tree, meta), keywords=read_keywords(tree, meta),
+        language=tree.language, authors=read_authors(tree, meta), funding=read_funding(tree, meta),
+        related_articles=related, citation=compose_citation(tree, front, meta, date, ids.doi),
+        copyright_statement=read_copyright(tree, holders), license=license_,
+        is_retracted=is_retracted(kind, title, related), is_open_access=properties.is_open_access,
+        references=(), reference_count=0, text=(), figures=(), rejects=(), figure_count=0,
+        graphic_count=0, inline_graphic_count=0, warnings=(),
+    )  # fmt: skip
+
+
+def _child_or_empty(parent: Element, name: str) -> Element:
+    child = parent.find(name)
+    return parent.makeelement(name) if child is None else child
 
 
 def _folded(value: str | None) -> str | None:

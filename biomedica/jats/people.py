@@ -106,11 +106,10 @@ def _collect(node: Element, parts: list[str]) -> None:
     is_structured = not (node.text or "").strip() and not any((c.tail or "").strip() for c in node)
     parts.append(node.text or "")
     for place, child in enumerate(node):
-        if child.tag in _NOT_IN_AFFILIATION or (place == 0 and child.tag == "sup"):
-            pass
-        elif child.tag in ("institution-wrap", "addr-line") and len(child):
+        is_left_out = child.tag in _NOT_IN_AFFILIATION or (place == 0 and child.tag == "sup")
+        if not is_left_out and child.tag in ("institution-wrap", "addr-line") and len(child):
             _collect_flat(child, parts)
-        else:
+        elif not is_left_out:
             parts.append("".join(child.itertext()))
         parts.append(", " if is_structured else child.tail or "")
 

@@ -84,12 +84,16 @@ class Cite:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
+    """A sentence, and which figures it names."""
+
     spans: Rich
     cites: tuple[Cite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
+    """Sentences, joined by spaces."""
+
     sentences: tuple[Sentence, ...]
     figures: tuple[Figure, ...] = ()
     """figures that stand inside the `p` element, after the text"""
@@ -101,6 +105,8 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A section of the text; without a title its paragraphs stand bare."""
+
     title: str
     paragraphs: tuple[Paragraph, ...] = ()
     sections: tuple[Section, ...] = ()
@@ -164,6 +170,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Author:
+    """An author; `affiliations` are places in the article's list."""
+
     given: str
     family: str
     orcid: str | None
@@ -172,6 +180,8 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
+    """One entry of the reference list."""
+
     id: str
     authors: tuple[tuple[str, str], ...]
     title: str

@@ -9,6 +9,8 @@ __all__ = ["HOUSES", "House", "Journal"]
 
 @dataclass(frozen=True, slots=True)
 class Journal:
+    """An invented journal."""
+
     title: str
     short: str
     abbreviation: str

@@ -19,7 +19,7 @@ __all__ = ["BROKEN_MEDIA"]
 Make = Callable[[Rng], bytes]
 
 
-def image(make: Make, name: str = "fig1.jpg") -> Plant:
+def _image(make: Make, name: str = "fig1.jpg") -> Plant:
     """The bytes of the figure's file."""
 
     def plant(prefix: Prefix) -> None:
@@ -30,7 +30,7 @@ def image(make: Make, name: str = "fig1.jpg") -> Plant:
     return plant
 
 
-def still(data: bytes) -> Make:
+def _still(data: bytes) -> Make:
     """The same bytes for every seed."""
     return lambda _: data
 
@@ -92,67 +92,67 @@ BROKEN = (
         "truncated_jpeg",
         "A JPEG ends early.",
         written(refuse("image", "truncated")),
-        image(_cut(_jpeg)),
+        _image(_cut(_jpeg)),
     ),
     Defect(
         "truncated_png",
         "A PNG ends early.",
         written(refuse("image", "truncated")),
-        image(_cut(_png), "fig1.png"),
+        _image(_cut(_png), "fig1.png"),
     ),
     Defect(
         "corrupt_png",
         "A PNG's pixels disagree with their checksum.",
         written(refuse("image", "corrupt")),
-        image(lambda rng: with_wrong_checksum(_png(rng)), "fig1.png"),
+        _image(lambda rng: with_wrong_checksum(_png(rng)), "fig1.png"),
     ),
     Defect(
         "image_without_pixels",
         "The header says 0 x 0 pixels.",
         written(refuse("image", "corrupt")),
-        image(still(png_of(0, 0)), "fig1.png"),
+        _image(_still(png_of(0, 0)), "fig1.png"),
     ),
     Defect(
         "image_bomb",
         "A header promises 60,000 x 60,000 pixels.",
         written(refuse("image", "too_many_pixels")),
-        image(still(png_of(60_000, 60_000)), "fig1.png"),
+        _image(_still(png_of(60_000, 60_000)), "fig1.png"),
     ),
     Defect(
         "text_named_jpg",
         "A text file is named as an image.",
         written(refuse("image", "not_an_image")),
-        image(still(b"See the printed version.\n")),
+        _image(_still(b"See the printed version.\n")),
     ),
     Defect(
         "html_named_jpg",
         "An HTML page is named as an image.",
         written(refuse("image", "not_an_image")),
-        image(still(b"<!DOCTYPE html><html><body>404</body></html>")),
+        _image(_still(b"<!DOCTYPE html><html><body>404</body></html>")),
     ),
     Defect(
         "empty_image",
         "An image file has no bytes.",
         written(refuse("image", "not_an_image")),
-        image(still(b"")),
+        _image(_still(b"")),
     ),
     Defect(
         "pdf_named_jpg",
         "A PDF is named as an image.",
         written(refuse("image", "unsupported_format")),
-        image(still(small_pdf("a figure"))),
+        _image(_still(small_pdf("a figure"))),
     ),
     Defect(
         "pdf_figure",
         "A figure is a PDF.",
         written(refuse("image", "unsupported_format")),
-        image(still(small_pdf("a figure")), "fig1.pdf"),
+        _image(_still(small_pdf("a figure")), "fig1.pdf"),
     ),
     Defect(
         "svg_figure",
         "A figure is an SVG drawing.",
         written(refuse("image", "unsupported_format")),
-        image(still(b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), "fig1.svg"),
+        _image(_still(b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'), "fig1.svg"),
     ),
     Defect(
         "broken_beside_sound",
@@ -185,79 +185,81 @@ UNUSUAL = (
         "png_named_jpg",
         "A PNG is named .jpg: what the bytes are counts.",
         written(pair(**_kept("png", "RGB"))),
-        image(_png),
+        _image(_png),
     ),
     Defect(
         "animated_gif",
         "A GIF has three frames; the first is stored, as PNG.",
         written(pair("fig1.gif", **_converted("gif", "P", page_count=3))),
-        image(_frames("gif"), "fig1.gif"),
+        _image(_frames("gif"), "fig1.gif"),
     ),
     Defect(
         "animated_webp",
         "A WebP has three frames; it is stored as it is.",
         written(pair("fig1.webp", **_kept("webp", "RGB", page_count=3))),
-        image(_frames("webp", quality=60), "fig1.webp"),
+        _image(_frames("webp", quality=60), "fig1.webp"),
     ),
     Defect(
         "multipage_tiff",
         "A TIFF has three pages; the first is stored, as PNG.",
         written(pair("fig1.tif", **_converted("tiff", "RGB", page_count=3))),
-        image(_frames("tiff", compression="tiff_lzw"), "fig1.tif"),
+        _image(_frames("tiff", compression="tiff_lzw"), "fig1.tif"),
     ),
     Defect(
         "webp",
         "A figure is a WebP.",
         written(pair("fig1.webp", **_kept("webp", "RGB", page_count=1))),
-        image(lambda rng: encoded(picture(rng), "webp", quality=70), "fig1.webp"),
+        _image(lambda rng: encoded(picture(rng), "webp", quality=70), "fig1.webp"),
     ),
     Defect(
         "cmyk_jpeg",
         "A JPEG is in printing colours; it is stored as it is.",
         written(pair(**_kept("jpeg", "CMYK"))),
-        image(lambda rng: jpeg(picture(rng).convert("CMYK"))),
+        _image(lambda rng: jpeg(picture(rng).convert("CMYK"))),
     ),
     Defect(
         "sixteen_bit_png",
         "A PNG has 16 bits a pixel.",
         written(pair("fig1.png", **_kept("png", "I;16"))),
-        image(lambda rng: encoded(wide_grey(rng), "png"), "fig1.png"),
+        _image(lambda rng: encoded(wide_grey(rng), "png"), "fig1.png"),
     ),
     Defect(
         "sixteen_bit_tiff",
         "A TIFF has 16 bits a pixel.",
         written(pair("fig1.tif", **_converted("tiff", "I;16"))),
-        image(lambda rng: encoded(wide_grey(rng), "tiff", compression="tiff_lzw"), "fig1.tif"),
+        _image(lambda rng: encoded(wide_grey(rng), "tiff", compression="tiff_lzw"), "fig1.tif"),
     ),
     Defect(
         "fax_tiff",
         "A TIFF has one bit a pixel, packed as a fax.",
         written(pair("fig1.tif", **_converted("tiff", "1"))),
-        image(lambda rng: encoded(picture(rng).convert("1"), "tiff", compression="group4"), "fig1.tif"),
+        _image(
+            lambda rng: encoded(picture(rng).convert("1"), "tiff", compression="group4"), "fig1.tif"
+        ),
     ),
     Defect(
         "palette_with_alpha",
         "A PNG has a palette with transparent colours.",
         written(pair("fig1.png", **_kept("png", "P"))),
-        image(_palette_with_alpha, "fig1.png"),
+        _image(_palette_with_alpha, "fig1.png"),
     ),
     Defect(
         "grey_with_alpha",
         "A grey PNG is partly transparent.",
         written(pair("fig1.png", **_kept("png", "LA"))),
-        image(_grey_with_alpha, "fig1.png"),
+        _image(_grey_with_alpha, "fig1.png"),
     ),
     Defect(
         "turned_jpeg",
         "A JPEG lies on its side; width and height are those of the upright image.",
         written(pair(**_kept("jpeg", "RGB", width=180, height=240))),
-        image(_turned),
+        _image(_turned),
     ),
     Defect(
         "one_pixel",
         "An image is one pixel large.",
         written(pair("fig1.png", **_kept("png", "RGB", width=1, height=1))),
-        image(lambda rng: encoded(picture(rng, (1, 1)), "png"), "fig1.png"),
+        _image(lambda rng: encoded(picture(rng, (1, 1)), "png"), "fig1.png"),
     ),
 )
 

@@ -9,7 +9,7 @@ from .raster import encoded, picture
 __all__ = ["MATCHING"]
 
 
-def named(href: str, *names: str, more: str = "") -> Plant:
+def _named(href: str, *names: str, more: str = "") -> Plant:
     """The figure's reference, and the files that are there, each with a picture of its own."""
 
     def plant(prefix: Prefix) -> None:
@@ -49,7 +49,7 @@ def _climbing(prefix: Prefix) -> None:
 
 
 def _encoded_key(prefix: Prefix) -> None:
-    named("fig 1.jpg", "fig 1.jpg")(prefix)
+    _named("fig 1.jpg", "fig 1.jpg")(prefix)
     prefix.keys["fig 1.jpg"] = f"{prefix.article_id}/fig%201.jpg"
 
 
@@ -93,43 +93,43 @@ MATCHING = (
         "reference_to_nowhere",
         "A graphic names a file that the article does not have.",
         written(refuse("image", "media_missing"), unreferenced_media=["fig1.jpg"]),
-        named("fig7.jpg", "fig1.jpg"),
+        _named("fig7.jpg", "fig1.jpg"),
     ),
     Defect(
         "reference_to_the_web",
         "A graphic names a URL: it is never fetched.",
         written(refuse("image", "external")),
-        named("https://figures.example.org/7/large.jpg", "fig1.jpg"),
+        _named("https://figures.example.org/7/large.jpg", "fig1.jpg"),
     ),
     Defect(
         "web_reference_to_own_file",
         "A graphic names a URL whose last part is a file of the article.",
         written(pair()),
-        named("https://figures.example.org/7/fig1.jpg", "fig1.jpg"),
+        _named("https://figures.example.org/7/fig1.jpg", "fig1.jpg"),
     ),
     Defect(
         "reference_with_path",
         "A graphic names its file with a folder before it.",
         written(pair()),
-        named("images/fig1.jpg", "fig1.jpg"),
+        _named("images/fig1.jpg", "fig1.jpg"),
     ),
     Defect(
         "reference_with_query",
         "A graphic names its file with a query behind it.",
         written(pair()),
-        named("fig1.jpg?size=large#top", "fig1.jpg"),
+        _named("fig1.jpg?size=large#top", "fig1.jpg"),
     ),
     Defect(
         "reference_in_other_case",
         "A graphic spells its file in small letters, and the file in capitals.",
         written(pair("FIG1.JPG")),
-        named("fig1.jpg", "FIG1.JPG"),
+        _named("fig1.jpg", "FIG1.JPG"),
     ),
     Defect(
         "percent_encoded_reference",
         "A graphic spells a space and a letter with an accent by their codes.",
         written(pair("figé 1.jpg")),
-        named("fig%C3%A9%201.jpg", "figé 1.jpg"),
+        _named("fig%C3%A9%201.jpg", "figé 1.jpg"),
     ),
     Defect(
         "percent_encoded_key",
@@ -141,19 +141,19 @@ MATCHING = (
         "reference_without_extension",
         "A graphic names its file without the extension, and the stem has dots of its own.",
         written(pair("journal.0046493.g001.jpg")),
-        named("journal.0046493.g001", "journal.0046493.g001.jpg"),
+        _named("journal.0046493.g001", "journal.0046493.g001.jpg"),
     ),
     Defect(
         "several_files_of_one_stem",
         "A stem has a thumbnail, a plain and a large file: the large JPEG is taken.",
         written(pair("gr1_lrg.jpg"), unreferenced_media=[]),
-        named("gr1", "gr1.gif", "gr1.jpg", "gr1_lrg.jpg", "gr1_sml.jpg"),
+        _named("gr1", "gr1.gif", "gr1.jpg", "gr1_lrg.jpg", "gr1_sml.jpg"),
     ),
     Defect(
         "two_references_to_one_file",
         "Two references are spelt apart and reach one file.",
         written(pair(), refuse("image", "duplicate_reference")),
-        named("fig1.jpg", "fig1.jpg", more="FIG1"),
+        _named("fig1.jpg", "fig1.jpg", more="FIG1"),
     ),
     Defect(
         "eps_with_twin",

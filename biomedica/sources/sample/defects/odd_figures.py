@@ -7,7 +7,7 @@ from collections.abc import Callable
 from .case import Defect, Plant, Prefix, pair, refuse, written
 from .document import CAPTION, DATE, LICENSE, article_xml, body_xml, fig, xref
 
-__all__ = ["ODD_FIGURES"]
+__all__ = ["ODD_FIGURES", "document", "fields"]
 
 _TEX = (
     r"<inline-formula><tex-math>\documentclass[12pt]{minimal}\usepackage{amsmath}"
@@ -22,7 +22,7 @@ _BARE = '<graphic xlink:href="fig1.jpg"/>'
 _RELEASE = DATE.replace("epub", "pmc-release")
 
 
-def body(*parts: str) -> Plant:
+def _body(*parts: str) -> Plant:
     """The body's figures, instead of the sound one."""
 
     def plant(prefix: Prefix) -> None:
@@ -78,49 +78,49 @@ FIGURES = (
         "duplicate_reference",
         "Two figures name one file; the first is the pair.",
         written(pair(figure_id="f1"), refuse("figure", "duplicate_reference")),
-        body(fig("f1"), fig("f2", label="Figure 2")),
+        _body(fig("f1"), fig("f2", label="Figure 2")),
     ),
     Defect(
         "graphic_without_href",
         "A graphic names no file.",
         written(refuse("figure", "no_href")),
-        body(fig(href=None)),
+        _body(fig(href=None)),
     ),
     Defect(
         "graphic_with_empty_href",
         "A graphic's reference is empty.",
         written(refuse("figure", "no_href")),
-        body(fig(href="")),
+        _body(fig(href="")),
     ),
     Defect(
         "figure_without_caption",
         "A figure has a graphic and no words.",
         written(refuse("figure", "no_caption")),
-        body(fig(caption="")),
+        _body(fig(caption="")),
     ),
     Defect(
         "figure_without_graphic",
         "A figure holds code in place of a graphic.",
         written(figures=("no_graphic",)),
-        body(fig().replace(_BARE, "<code>print(1)</code>")),
+        _body(fig().replace(_BARE, "<code>print(1)</code>")),
     ),
     Defect(
         "video_in_figure",
         "A figure holds a film in place of a graphic.",
         written(figures=("video",)),
-        body(fig().replace(_BARE, '<media mimetype="video" xlink:href="film.mp4"/>')),
+        _body(fig().replace(_BARE, '<media mimetype="video" xlink:href="film.mp4"/>')),
     ),
     Defect(
         "figure_without_id",
         "A figure has no id; it gets one by its position.",
         written(pair(figure_id="fig-1")),
-        body(fig().replace(' id="f1"', "")),
+        _body(fig().replace(' id="f1"', "")),
     ),
     Defect(
         "floating_graphic",
         "A graphic stands in a paragraph, outside any figure.",
         written(refuse("figure", "no_caption")),
-        body(f"<p>{_BARE}</p>"),
+        _body(f"<p>{_BARE}</p>"),
     ),
     Defect(
         "graphic_in_thanks",
@@ -132,7 +132,7 @@ FIGURES = (
         "supplementary_graphic",
         "An image is supplementary material.",
         written(refuse("figure", "supplementary")),
-        body(
+        _body(
             f"<supplementary-material><caption><p>Raw image.</p></caption>{_BARE}</supplementary-material>"
         ),
     ),
@@ -146,13 +146,13 @@ FIGURES = (
         "formula_graphic",
         "A formula is drawn as an image.",
         written(refuse("figure", "formula")),
-        body(f"<disp-formula>{_BARE}</disp-formula>"),
+        _body(f"<disp-formula>{_BARE}</disp-formula>"),
     ),
     Defect(
         "drawn_and_written_table",
         "An image repeats the table beside it.",
         written(refuse("figure", "table_alternative")),
-        body(
+        _body(
             f"<table-wrap id='t1'><caption><p>Counts.</p></caption><alternatives>{_BARE}"
             "<table><tr><td>1</td></tr></table></alternatives></table-wrap>"
         ),
@@ -176,7 +176,7 @@ FIGURES = (
         "unresolved_reference",
         "The text refers to a figure that does not exist.",
         written(pair(), warnings=("unresolved_rid",)),
-        body(f"<p>As {xref('f9', 'Figure 9')} shows.</p>", fig()),
+        _body(f"<p>As {xref('f9', 'Figure 9')} shows.</p>", fig()),
     ),
 )
 
@@ -185,31 +185,31 @@ CAPTIONS = (
         "latex_document_in_caption",
         "A formula of a caption is a whole LaTeX document.",
         written(pair(caption="Cells x^2 in the first hour.")),
-        body(fig(caption=f"Cells {_TEX} in the first hour.")),
+        _body(fig(caption=f"Cells {_TEX} in the first hour.")),
     ),
     Defect(
         "formula_as_image_in_caption",
         "A formula of a caption is an image alone: it leaves no words.",
         written(pair(caption="Cells in the first hour."), warnings=("formula_as_image",)),
-        body(fig(caption=f"Cells {_IMAGE_FORMULA} in the first hour.")),
+        _body(fig(caption=f"Cells {_IMAGE_FORMULA} in the first hour.")),
     ),
     Defect(
         "private_use_in_caption",
         "A caption holds a character of the private use area; it is kept.",
         written(pair(caption="Cells \ue001 in the first hour."), warnings=("private_use_character",)),
-        body(fig(caption="Cells \ue001 in the first hour.")),
+        _body(fig(caption="Cells \ue001 in the first hour.")),
     ),
     Defect(
         "invisible_characters",
         "A caption holds soft hyphens, zero-width and narrow spaces, and a letter in two parts.",
         written(pair(caption="Café cells in the first hour.")),
-        body(fig(caption="Cafe\u0301 cel\u00adls\u202fin\u2009the\u00a0fi\u200brst\ufeff hour.")),
+        _body(fig(caption="Cafe\u0301 cel\u00adls\u202fin\u2009the\u00a0fi\u200brst\ufeff hour.")),
     ),
     Defect(
         "touching_blocks",
         "Title and paragraph of a caption touch without white space.",
         written(pair(caption="Cells. In the first hour.", caption_title="Cells.")),
-        body(
+        _body(
             fig(caption="").replace(
                 _BARE,
                 f"<caption><title>Cells.</title><p>In the first hour.</p></caption>{_BARE}",
@@ -220,7 +220,7 @@ CAPTIONS = (
         "email_in_caption",
         "A caption holds an e-mail address, which is left out.",
         written(pair(caption="Cells in the first hour; ask .")),
-        body(fig(caption="Cells in the first hour; ask <email>someone@example.org</email>.")),
+        _body(fig(caption="Cells in the first hour; ask <email>someone@example.org</email>.")),
     ),
 )
 

@@ -12,7 +12,7 @@ _NOT_TAKEN = rejected("parse", "license_not_taken")
 _SOUND = document()
 
 
-def raw(data: bytes) -> Plant:
+def _raw(data: bytes) -> Plant:
     """These bytes stand for the metadata."""
 
     def plant(prefix: Prefix) -> None:
@@ -40,15 +40,15 @@ def _xml_elsewhere(prefix: Prefix) -> None:
 
 
 ODD_METADATA = (
-    Defect("metadata_not_json", "The metadata is cut off.", _INVALID, raw(b'{"pmcid": "PMC')),
-    Defect("metadata_empty", "The metadata has no bytes.", _INVALID, raw(b"")),
-    Defect("metadata_list", "The metadata is a list.", _INVALID, raw(b"[]")),
-    Defect("metadata_not_utf8", "The metadata is not UTF-8.", _INVALID, raw(b'{"title": "caf\xe9"}')),
+    Defect("metadata_not_json", "The metadata is cut off.", _INVALID, _raw(b'{"pmcid": "PMC')),
+    Defect("metadata_empty", "The metadata has no bytes.", _INVALID, _raw(b"")),
+    Defect("metadata_list", "The metadata is a list.", _INVALID, _raw(b"[]")),
+    Defect("metadata_not_utf8", "The metadata is not UTF-8.", _INVALID, _raw(b'{"title": "caf\xe9"}')),
     Defect(
         "metadata_html",
         "The metadata is an HTML page.",
         _INVALID,
-        raw(b"<!DOCTYPE html><html><body>Forbidden</body></html>"),
+        _raw(b"<!DOCTYPE html><html><body>Forbidden</body></html>"),
     ),
     Defect(
         "metadata_without_xml",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .case import Defect, Plant, Prefix, deferred, pair, rejected, written
 from .document import article_xml, body_xml, fig
 
-__all__ = ["UNREADABLE"]
+__all__ = ["UNREADABLE", "replaced"]
 
 _XHTML = (
     b'<html xmlns="http://www.w3.org/1999/xhtml"><head><title>Please wait</title></head>'
@@ -30,7 +30,7 @@ _LAUGHS = "".join(f'<!ENTITY laugh{level} "{f"&laugh{level - 1};" * 10}">' for l
 _BOMB = f'<!DOCTYPE article [<!ENTITY laugh0 "ha">{_LAUGHS}]>'
 
 
-def these(data: bytes) -> Plant:
+def _these(data: bytes) -> Plant:
     """The bytes stand for the XML, and the metadata states their MD5."""
 
     def plant(prefix: Prefix) -> None:
@@ -39,7 +39,7 @@ def these(data: bytes) -> Plant:
     return plant
 
 
-def changed(change: Callable[[bytes], bytes]) -> Plant:
+def _changed(change: Callable[[bytes], bytes]) -> Plant:
     """The sound XML, changed; the metadata states the MD5 of what is there."""
 
     def plant(prefix: Prefix) -> None:
@@ -50,7 +50,7 @@ def changed(change: Callable[[bytes], bytes]) -> Plant:
 
 def replaced(old: str, new: str) -> Plant:
     """The sound XML with one place changed."""
-    return changed(lambda xml: _replace(xml, old.encode(), new.encode("utf-8", "surrogatepass")))
+    return _changed(lambda xml: _replace(xml, old.encode(), new.encode("utf-8", "surrogatepass")))
 
 
 def _replace(xml: bytes, old: bytes, new: bytes) -> bytes:
@@ -59,7 +59,7 @@ def _replace(xml: bytes, old: bytes, new: bytes) -> bytes:
     return xml.replace(old, new, 1)
 
 
-def without_md5(plant: Plant) -> Plant:
+def _without_md5(plant: Plant) -> Plant:
     """The metadata states no MD5 of the XML."""
 
     def both(prefix: Prefix) -> None:
@@ -69,7 +69,7 @@ def without_md5(plant: Plant) -> Plant:
     return both
 
 
-def in_transit(plant: Plant) -> Plant:
+def _in_transit(plant: Plant) -> Plant:
     """The bytes changed on their way: the metadata states the MD5 of the sound XML."""
 
     def both(prefix: Prefix) -> None:
@@ -101,64 +101,64 @@ def _utf16(xml: bytes) -> bytes:
 _NOT_WELL_FORMED = rejected("parse", "malformed_xml")
 
 UNREADABLE = (
-    Defect("empty_xml", "The XML has no bytes.", rejected("parse", "empty"), these(b"")),
-    Defect("blank_xml", "The XML is white space.", rejected("parse", "empty"), these(b" \n\t\n")),
-    Defect("nul_xml", "The XML is NUL bytes.", rejected("parse", "not_xml"), these(b"\0" * 512)),
+    Defect("empty_xml", "The XML has no bytes.", rejected("parse", "empty"), _these(b"")),
+    Defect("blank_xml", "The XML is white space.", rejected("parse", "empty"), _these(b" \n\t\n")),
+    Defect("nul_xml", "The XML is NUL bytes.", rejected("parse", "not_xml"), _these(b"\0" * 512)),
     Defect(
         "gzip_xml",
         "The XML is packed by gzip.",
         rejected("parse", "not_xml"),
-        changed(lambda xml: gzip.compress(xml, mtime=0)),
+        _changed(lambda xml: gzip.compress(xml, mtime=0)),
     ),
     Defect(
         "json_in_place_of_xml",
         "The XML is the JSON of an error.",
         rejected("parse", "not_xml"),
-        these(b'{"error": "API rate limit exceeded"}'),
+        _these(b'{"error": "API rate limit exceeded"}'),
     ),
-    Defect("html_page", "The XML is an HTML page.", rejected("parse", "not_jats"), these(_HTML)),
+    Defect("html_page", "The XML is an HTML page.", rejected("parse", "not_jats"), _these(_HTML)),
     Defect(
         "xhtml_page",
         "The XML is an HTML page that parses as XML.",
         rejected("parse", "not_jats"),
-        these(_XHTML),
+        _these(_XHTML),
     ),
     Defect(
         "html_without_md5",
         "The XML is an HTML page, and the metadata states no MD5.",
         rejected("parse", "not_jats"),
-        without_md5(these(_HTML)),
+        _without_md5(_these(_HTML)),
     ),
     Defect(
         "html_with_wrong_md5",
         "An HTML page came instead of the XML whose MD5 is stated.",
         deferred(),
-        in_transit(these(_HTML)),
+        _in_transit(_these(_HTML)),
     ),
     Defect(
         "no_such_key",
         "The XML is the answer of an object store that it has no such key.",
         rejected("parse", "not_jats"),
-        these(_NO_SUCH_KEY),
+        _these(_NO_SUCH_KEY),
     ),
     Defect(
         "slow_down",
         "The XML is the answer of an object store that asks for fewer requests; no MD5 is stated.",
         deferred(),
-        without_md5(these(_SLOW_DOWN)),
+        _without_md5(_these(_SLOW_DOWN)),
     ),
-    Defect("truncated_xml", "The XML ends early.", _NOT_WELL_FORMED, changed(_cut)),
+    Defect("truncated_xml", "The XML ends early.", _NOT_WELL_FORMED, _changed(_cut)),
     Defect(
         "truncated_xml_with_wrong_md5",
         "The XML ends early, and its MD5 is that of the whole.",
         deferred(),
-        in_transit(changed(_cut)),
+        _in_transit(_changed(_cut)),
     ),
     Defect(
         "xml_with_wrong_md5",
         "The XML is well-formed and another one than the metadata means.",
         deferred(),
-        in_transit(replaced("divided twice", "divided once")),
+        _in_transit(replaced("divided twice", "divided once")),
     ),
     Defect(
         "undeclared_prefix",
@@ -188,7 +188,7 @@ UNREADABLE = (
         "text_before_declaration",
         "Words stand before the XML declaration.",
         _NOT_WELL_FORMED,
-        changed(lambda xml: b"Content follows\n" + xml),
+        _changed(lambda xml: b"Content follows\n" + xml),
     ),
     Defect(
         "bad_doctype",
@@ -200,7 +200,7 @@ UNREADABLE = (
         "two_root_elements",
         "Two articles stand side by side without a root around them.",
         _NOT_WELL_FORMED,
-        changed(lambda xml: xml + xml.partition(b"?>\n")[2]),
+        _changed(lambda xml: xml + xml.partition(b"?>\n")[2]),
     ),
     Defect(
         "latin1_declared_as_utf8",
@@ -214,12 +214,12 @@ UNREADABLE = (
         written(pair(), warnings=("mojibake",)),
         _mojibake,
     ),
-    Defect("utf16_xml", "The XML is UTF-16 with a byte order mark.", written(pair()), changed(_utf16)),
+    Defect("utf16_xml", "The XML is UTF-16 with a byte order mark.", written(pair()), _changed(_utf16)),
     Defect(
         "utf8_byte_order_mark",
         "The XML begins with a byte order mark.",
         written(pair()),
-        changed(lambda xml: b"\xef\xbb\xbf" + xml),
+        _changed(lambda xml: b"\xef\xbb\xbf" + xml),
     ),
     Defect(
         "control_character",
@@ -255,7 +255,7 @@ UNREADABLE = (
         "entity_bomb",
         "Nine levels of entities would be written out as 2 GB.",
         _NOT_WELL_FORMED,
-        changed(
+        _changed(
             lambda xml: _replace(
                 _replace(xml, b"<article ", f"{_BOMB}\n<article ".encode()), b"twice", b"&laugh9;"
             )
@@ -265,7 +265,7 @@ UNREADABLE = (
         "entity_bomb_in_attribute",
         "The same, in an attribute.",
         _NOT_WELL_FORMED,
-        changed(
+        _changed(
             lambda xml: _replace(
                 _replace(xml, b"<article ", f"{_BOMB}\n<article ".encode()),
                 b"<sec>",
@@ -289,6 +289,6 @@ UNREADABLE = (
         "docbook_article",
         "The root is an article of another vocabulary.",
         rejected("parse", "not_jats"),
-        these(b"<article><title>A manual</title><section><para>Words.</para></section></article>"),
+        _these(b"<article><title>A manual</title><section><para>Words.</para></section></article>"),
     ),
 )
