@@ -1,6 +1,7 @@
 """`biomedica …`: every command is a few lines over a public function.
 
-Results go to stdout, progress and errors to stderr. Exit codes: 0 done (rejects alone are 0),
+Results go to stdout, progress and errors to stderr; with `--json` an error is an object on stdout
+too, because `ray job submit` makes 1 of every status that is not 0. Exit codes: 0 done (rejects alone are 0),
 1 finished with deferred articles, failed shards or findings, 2 could not start.
 Only typer, rich and pydantic are imported at the top: `--help` must be instant.
 """
@@ -108,6 +109,8 @@ def _fail(error: Exception, debug: bool, code: Exit) -> NoReturn:
     if debug:
         traceback.print_exc()
     print(f"error: {error}", file=sys.stderr)
+    if "--json" in sys.argv:
+        print(json.dumps({"error": str(error), "exit_status": code}, ensure_ascii=False))
     sys.exit(code)
 
 
@@ -133,10 +136,11 @@ def _end_run(report: RunReport, as_json: bool) -> None:
     """Show what a run did; status 1 where something waits for another run."""
     from biomedica.reporting import print_run
 
-    values = report.to_dict()
+    status = Exit.DONE if report.complete else Exit.INCOMPLETE
+    values = report.to_dict() | {"exit_status": int(status)}
     _emit(as_json, values, lambda: print_run(values))
-    if not report.complete:
-        raise typer.Exit(Exit.INCOMPLETE)
+    if status:
+        raise typer.Exit(status)
 
 
 def _overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
