@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 MIB = 1 << 20
+_JOB_FOLDER = f"{os.sep}runtime_resources{os.sep}working_dir_files{os.sep}"
+"""Ray unpacks a job's working directory below such a folder of each node."""
 
 
 class _Section(BaseModel):
@@ -229,8 +231,16 @@ def is_uri(place: str) -> bool:
 
 
 def _absolute(place: str) -> str:
-    """A local path made absolute: workers run in another folder. URIs stay as they are."""
-    return place if is_uri(place) else os.path.abspath(os.path.expanduser(place))
+    """A local path made absolute: workers run in another folder. URIs stay as they are.
+
+    Raises ValueError for a relative path in a Ray job, whose folder is a copy that Ray throws away.
+    """
+    if is_uri(place):
+        return place
+    path = os.path.expanduser(place)
+    if not os.path.isabs(path) and _JOB_FOLDER in os.getcwd():
+        raise ValueError("a job runs in a copy of its folder: write an absolute path or an s3:// URI")
+    return os.path.abspath(path)
 
 
 def _absolute_model(model: str) -> str:

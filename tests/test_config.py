@@ -107,3 +107,33 @@ def test_local_paths_become_absolute_for_workers_elsewhere(
     assert config(dataset="s3://bucket/x", source="file:///a b").dataset == "s3://bucket/x"
     assert config(dataset="s3:/bucket/x").dataset == "s3:/bucket/x"  # for the store to refuse
     assert config(embed__models=["lr=3"]).embed.models == (f"{tmp_path}/lr=3",)
+
+
+def test_a_relative_place_in_a_ray_job_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder is a copy of the submitted one, which Ray throws away."""
+    folder = tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_1"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    with pytest.raises(ConfigError, match=r"dataset: .*copy of its folder: write an absolute path"):
+        load_config(BuildConfig, None, {"source": "s3://a-bucket/x", "dataset": "./out"})
+    load_config(BuildConfig, None, {"source": str(tmp_path), "dataset": "s3://a-bucket/out"})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://AKIAKEY:hunter2@host:1", "https://host/?X-Amz-Signature=hunter2", "hunter2", ""]
+)
+@pytest.mark.parametrize("section", ["store", "fetch"])
+def test_an_endpoint_with_more_than_host_and_port_is_not_repeated(section: str, url: str) -> None:
+    with pytest.raises(ConfigError, match=f"{section}.endpoint_url") as caught:
+        load_config(BuildConfig, None, PLACE | {f"{section}.endpoint_url": url})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_keys_have_no_place_in_a_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"store\.secret_access_key") as caught:
+        load_config(BuildConfig, None, PLACE | {"store.secret_access_key": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError, match="leave one of the two out"):
+        load_config(BuildConfig, None, PLACE | {"store.profile": "lab", "store.anonymous": True})
