@@ -172,10 +172,10 @@ def _asked(ids: Sequence[str] | None) -> str:
     return named if len(ids) == 1 else f"{len(ids):,} named: {named}"
 
 
-def _settings(config: JobConfig) -> dict[str, str]:
+def _settings(config: JobConfig) -> dict[str, str | None]:
     """Every setting by its dotted name, but for those that the page shows apart."""
     apart = {"dataset", "source", "ids", "embed.models"}
-    found: dict[str, str] = {}
+    found: dict[str, str | None] = {}
 
     def walk(prefix: str, values: Mapping[str, Any]) -> None:
         for key, value in values.items():
@@ -183,15 +183,13 @@ def _settings(config: JobConfig) -> dict[str, str]:
             if isinstance(value, dict):
                 walk(f"{name}.", value)
             elif name not in apart:
-                found[name] = _words(value)
+                found[name] = None if value is None else _words(value)
 
     walk("", config.model_dump(mode="json"))
     return found
 
 
 def _words(value: Any) -> str:
-    if value is None:
-        return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

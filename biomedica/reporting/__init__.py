@@ -8,6 +8,7 @@ from biomedica.reporting.run_page import ModelNote, RunPage, SlowShard, run_page
 from biomedica.reporting.samples import RejectExample, SampledPair, reject_examples, sample_pairs
 from biomedica.reporting.selection import select_ids
 from biomedica.reporting.statistics import Statistics, statistics
+from biomedica.reporting.statistics_page import statistics_page, write_page
 from biomedica.reporting.tables import print_pair, print_run, print_statistics, print_verification
 
 __all__ = [
@@ -28,5 +29,7 @@ __all__ = [
     "sample_pairs",
     "select_ids",
     "statistics",
+    "statistics_page",
     "write_image",
+    "write_page",
 ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-__all__ = ["cut", "duration", "megabytes", "number", "rate", "render"]
+__all__ = ["breakable", "counted", "cut", "duration", "megabytes", "number", "rate", "render", "share"]
 
 MAX_PAGE_BYTES = 3_000_000
 """What a page should not exceed; its parts are bounded so that it never does."""
@@ -40,7 +40,9 @@ def _environment() -> Any:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    filters = {f.__name__: f for f in (cut, duration, megabytes, number, rate)}
+    filters = {
+        f.__name__: f for f in (breakable, counted, cut, duration, megabytes, number, rate, share)
+    }
     environment.filters.update(filters)
     return environment
 
@@ -71,6 +73,22 @@ def number(value: float) -> str:
 def rate(amount: float, seconds: float) -> str:
     """Amount a second; a dash where no time passed."""
     return number(amount / seconds) if seconds > 0 else "–"
+
+
+def share(part: float, whole: float) -> str:
+    """A part in per cent; small parts with the first digit that counts."""
+    percent = 100 * part / whole if whole else 0.0
+    return f"{percent:.0f} %" if percent >= 1 or not percent else f"{percent:.1g} %"
+
+
+def breakable(name: str) -> Markup:
+    """A long dotted name that may be broken behind its dots and underscores."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._])", name))
+
+
+def counted(count: int, word: str) -> str:
+    """`1 article`, `2,000 articles`."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def megabytes(size: float) -> str:

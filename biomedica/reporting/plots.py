@@ -19,15 +19,17 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from biomedica.reporting.page import number
+from biomedica.reporting.page import duration, number
 
 __all__ = ["Histogram", "Series", "histogram_plot", "rate_plot", "years_plot"]
 
-WIDTH, HEIGHT = 4.6, 1.75
+WIDTH, HEIGHT = 4.2, 1.7
 """inches, of 72 SVG units"""
 
 INK, GREY, LIGHT, ACCENT = "#1f2328", "#59636e", "#d1d9e0", "#0b5fa5"
 """ACCENT on white: contrast 6.5, and as dark in grey as in colour."""
+
+DASHED = (0, (4, 3))
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -49,8 +51,6 @@ STYLE: dict[str, Any] = {
     "axes.labelsize": 9.0,
     "text.color": INK,
 }
-
-BINS_A_OCTAVE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +83,30 @@ def rate_plot(series: Series, unit: str, bins: int = 60) -> Markup | None:
     """The rate over a run, with its mean; None where there is too little to draw.
 
     unit: such as "articles/s". What arrived between two points is spread evenly over the time
-    between them.
+    between them. The curve begins at the first point: before it a run starts its workers.
     """
-    seconds = np.concatenate([[0.0], np.asarray(series.seconds, float)])
-    values = np.concatenate([[0.0], np.asarray(series.values, float)])
-    if len(seconds) < 6 or seconds[-1] <= 0 or values[-1] <= 0:
+    seconds, values = np.asarray(series.seconds, float), np.asarray(series.values, float)
+    if len(seconds) < 6 or seconds[-1] <= seconds[0] or values[-1] <= values[0]:
         return None
-    end = float(seconds[-1])
-    edges = np.linspace(0.0, end, min(bins, len(seconds) // 2) + 1)
+    start, end = float(seconds[0]), float(seconds[-1])
+    edges = np.linspace(start, end, min(bins, len(seconds) // 2) + 1)
     rates = np.diff(np.interp(edges, seconds, values)) / np.diff(edges)
-    mean = float(values[-1]) / end
+    mean, highest = float(values[-1] - values[0]) / (end - start), float(rates.max())
     scale, name = next(
-        (s, n) for s, n in ((3600, "hours"), (60, "minutes"), (1, "seconds")) if end > 2 * s or s == 1
+        ((s, n) for s, n in ((3600, "hours"), (60, "minutes")) if end > 2 * s), (1, "seconds")
     )
-    label = f"{unit} over {number(round(end / scale, 1))} {name}: mean {number(mean)}, highest {number(float(rates.max()))}"
+    label = f"{unit} from {duration(start)} to {duration(end)}: mean {number(mean)}, highest {number(highest)}"
     with _plot(label) as plot:
         axes = plot.axes
         axes.stairs(rates, edges / scale, fill=True, color=ACCENT, alpha=0.16, linewidth=0)
         axes.stairs(rates, edges / scale, baseline=None, color=ACCENT, linewidth=1.4)
-        axes.axhline(mean, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.set_xlim(0, end / scale)
-        axes.set_ylim(0, max(float(rates.max()) * 1.12, mean * 1.3))
-        axes.annotate(f"mean {number(mean)}", (1, mean), xycoords=("axes fraction", "data"),
-                      xytext=(-2, 3), textcoords="offset points", ha="right", va="bottom",
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
-        _three_ticks(axes.yaxis)
-        axes.set_xlabel(name, loc="right")
+        axes.axhline(mean, color=INK, linewidth=0.8, linestyle=DASHED)
+        axes.set_title(f"- - mean {number(mean)}", loc="right", fontsize=9, pad=4)
+        axes.set_xlim(start / scale, end / scale)
+        axes.set_ylim(0, highest * 1.08)
+        _plain_ticks(axes.yaxis)
+        _plain_ticks(axes.xaxis, 6)
+        axes.set_xlabel(f"{name} since the start", loc="right")
     return plot.svg
 
 
@@ -137,12 +135,12 @@ def histogram_plot(found: Histogram, name: str) -> Markup | None:
             _log_ticks(axes, found.edges)
         middle = found.median + 0.5 if found.whole else found.median
         right = axes.transData.transform((middle, 0))[0] > axes.transAxes.transform((0.6, 0))[0]
-        axes.axvline(middle, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.axvline(middle, color=INK, linewidth=0.9, linestyle=DASHED)
         axes.annotate(f"median {number(found.median)}", (middle, 1), xycoords=("data", "axes fraction"),
                       xytext=(-4 if right else 4, 0), textcoords="offset points",
                       ha="right" if right else "left", va="top",
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8})  # fmt: skip
-        _three_ticks(axes.yaxis)
+        _plain_ticks(axes.yaxis)
         axes.set_xlabel(found.unit, loc="right")
     return plot.svg
 
@@ -161,7 +159,7 @@ def years_plot(counts: Sequence[tuple[int, int]]) -> Markup | None:
         step = max(1, math.ceil((max(years) - min(years) + 1) / 6))
         axes.set_xticks(range(max(years), min(years) - 1, -step))
         axes.tick_params(axis="x", length=0)
-        _three_ticks(axes.yaxis)
+        _plain_ticks(axes.yaxis)
     return plot.svg
 
 
@@ -204,10 +202,10 @@ def _inline(text: str, label: str) -> Markup:
     return head + Markup(rest.strip())  # noqa: S704 - our own drawing, escaped by matplotlib
 
 
-def _three_ticks(axis: Any) -> None:
+def _plain_ticks(axis: Any, count: int = 3) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10], min_n_ticks=2))
+    axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 5, 10], min_n_ticks=2))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 

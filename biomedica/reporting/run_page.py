@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from biomedica.reporting.plots import Series, rate_plot
 from biomedica.reporting.samples import RejectExample, SampledPair
 from biomedica.schema import REJECT_REASONS
 
-__all__ = ["ModelNote", "RunPage", "SlowShard", "run_page"]
+__all__ = ["ModelNote", "RunPage", "SlowShard", "reasons", "run_page"]
 
 LINES = 40
 """Deferred articles and failed shards that a page names."""
@@ -80,7 +80,7 @@ class RunPage:
     asked: str = ""
     models: Sequence[ModelNote] = ()
     cluster: str = ""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
     slowest: Sequence[SlowShard] = ()
@@ -106,20 +106,23 @@ def run_page(page: RunPage) -> str:
         outcome=_outcome(page),
         left=counts["articles_requested"] - done,
         made=counts["pairs"] or counts["pairs_embedded"],
+        first=min(
+            (series.seconds[0] for series in page.series.values() if series.seconds), default=0.0
+        ),
         nothing=not (counts["shards"] - counts["shards_skipped"])
         and not sum(counts["embeddings"].values()),
         plots=[(name, plot) for name, plot in plots if plot is not None],
         stages=_stages(counts["stage_seconds"]),
-        rejects=_reasons(page.rejects),
+        rejects=reasons(page.rejects.items()),
         lines=LINES,
         show=lambda pair: show_command(pair, counts["dataset"], page.endpoint),
     )
 
 
-def show_command(pair_id: str, dataset: str, endpoint: str | None = None) -> str:
-    """The command that prints a pair with everything that belongs to it."""
+def show_command(pair_id: str, dataset: str, endpoint: str | None = None) -> list[str]:
+    """The command that prints a pair with everything that belongs to it, quoted for a shell."""
     words = ["biomedica", "show", pair_id, "--dataset", dataset]
-    return shlex.join(words + (["--endpoint-url", endpoint] if endpoint else []))
+    return [shlex.quote(word) for word in words + (["--endpoint-url", endpoint] if endpoint else [])]
 
 
 def _outcome(page: RunPage) -> str:
@@ -142,10 +145,10 @@ def _stages(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
     return [(STAGES.get(stage, cut(stage, 40)), spent) for stage, spent in known if spent > 0]
 
 
-def _reasons(rejects: Mapping[str, int]) -> list[tuple[str, str, str, str, int]]:
-    """(`stage/reason`, stage, reason, its meaning, number), the most frequent first."""
+def reasons(rejects: Iterable[tuple[str, int]]) -> list[tuple[str, str, str, int]]:
+    """(stage, reason, its meaning, number) of (`stage/reason`, number), the most frequent first."""
     rows = []
-    for key, count in sorted(rejects.items(), key=lambda item: (-item[1], item[0])):
+    for key, count in sorted(rejects, key=lambda item: (-item[1], item[0])):
         stage, _, reason = key.partition("/")
-        rows.append((key, stage, reason, REJECT_REASONS.get(stage, {}).get(reason, ""), count))
+        rows.append((stage, reason, REJECT_REASONS.get(stage, {}).get(reason, ""), count))
     return rows

@@ -17,7 +17,7 @@ _COLUMNS = ["pair_id", "article_id", "caption", "license_code", "width", "height
 NEAR = 100
 """Rows are taken from the first so many of a file: mostly one row group, the unit of reading."""
 
-CAPTION, NAME, DETAIL = 420, 160, 240
+CAPTION, NAME, DETAIL = 300, 160, 240
 """Characters that a page shows of a text."""
 
 

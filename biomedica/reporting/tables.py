@@ -64,6 +64,8 @@ def print_run(values: dict[str, Any]) -> None:
         ("dataset", values["dataset"]),
         ("version", values["version"]),
     ]
+    if values.get("report"):
+        rows.append(("report", values["report"]))
     console.print(_grid("run", rows))
     _warn_untrained(console, values["untrained_models"])
     for slug in values["models_not_run"]:
