@@ -52,9 +52,10 @@ class _Build:
 
     def _run(self, models: list[ModelInfo]) -> None:
         dataset = Dataset.open_if_exists(self.config.dataset, self.config.store)
-        source = open_source(self.config.source, self.config.store)
+        source = open_source(self.config.source, self.config.fetch)
         self.source_uri = source.uri
         self.requested = requested_articles(source, self.config.ids)
+        self.report.requests = source.requests
         # workers have no use for what may be a million ids
         self.config = self.config.model_copy(update={"ids": None})
         if not self.requested.num_rows:

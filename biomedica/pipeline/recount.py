@@ -10,7 +10,7 @@ from typing import Any
 
 from lxml import etree
 
-from biomedica.config import StoreConfig
+from biomedica.config import FetchConfig, StoreConfig
 from biomedica.errors import Deferred, Rejected
 from biomedica.ids import parse_article_id
 from biomedica.pipeline.prefetch import read_ahead
@@ -23,13 +23,20 @@ READERS = 16
 COLUMNS = ["article_id", "pmcid", "graphic_count", "input_digest", "source_md5"]
 
 
-def recount(root: str, source_uri: str, report: Report, store: StoreConfig | None = None) -> None:
+def recount(
+    root: str,
+    source_uri: str,
+    report: Report,
+    store: StoreConfig | None = None,
+    fetch: FetchConfig | None = None,
+) -> None:
     """Read the XML of every live article again and compare its graphics with `graphic_count`.
 
     Adds findings to `report`: `source_changed` (the metadata or the XML is another one by now: build
     again), `source_unreadable`, `graphics_recounted`. Raises StoreError, SourceError.
     """
-    dataset, source = Dataset.open(root, store), open_source(source_uri, store)
+    dataset, source = Dataset.open(root, store), open_source(source_uri, fetch)
+    source.list_articles([])  # raises where nothing of it can be read
     with ThreadPoolExecutor(READERS) as pool:
         rows = (
             row for batch in dataset.batches("articles", columns=COLUMNS) for row in batch.to_pylist()

@@ -34,6 +34,8 @@ class RunReport:
     shards_failed: int = 0
     media_read: int = 0
     bytes_read: int = 0
+    requests: int = 0
+    """sent to the source's bucket, listings included; retries of the client libraries are not known"""
     seconds: float = 0.0
     version: int = -1
     """the newest pinned version that a reader can open after this run"""
@@ -59,6 +61,7 @@ class RunReport:
         self.rejects += summary.rejects
         self.media_read += summary.media_read
         self.bytes_read += summary.bytes_read
+        self.requests += summary.requests
         for slug, count in summary.embeddings.items():
             self.embeddings[slug] = self.embeddings.get(slug, 0) + count
         for stage, spent in summary.stage_seconds.items():

@@ -61,6 +61,7 @@ class Committer:
         """A shard failed and its articles are tried one by one: only what it read counts."""
         self.report.media_read += summary.media_read
         self.report.bytes_read += summary.bytes_read
+        self.report.requests += summary.requests
         self.progress.note(f"shard {summary.shard} failed: {summary.fault}")
 
     def accept(self, summary: Summary) -> None:

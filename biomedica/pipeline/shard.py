@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from biomedica.config import BuildConfig, build_digest
-from biomedica.errors import StoreError
+from biomedica.errors import SourceError, StoreError
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.articles import ArticleBuilder, ArticleOutcome
 from biomedica.pipeline.embedder import ShardEmbedder, write_embeddings
@@ -75,18 +75,21 @@ class ShardBuilder:
         self.specs = tuple(embedder.specs if embedder else specs)
         self.storage = open_storage(config.dataset, config.store)
         self.digest = build_digest(config, PARSER_VERSION)
-        source = open_source(config.source, config.store)
+        self.source = open_source(config.source, config.fetch)
         pool = ThreadPoolExecutor(config.runtime.io_threads, thread_name_prefix="read")
-        self.articles = ArticleBuilder(config, source, pool, self.digest, self.specs)
+        self.articles = ArticleBuilder(config, self.source, pool, self.digest, self.specs)
 
     def build(self, spec: ShardSpec) -> tuple[Summary, PixelRows]:
         """The shard's files are written when this returns without a fault."""
         summary, pixels = Summary(spec.shard), PixelRows()
         self.articles.seconds = defaultdict(float)
+        before = self.source.requests
         try:
             self._build(spec, summary, pixels)
         except Exception as error:  # noqa: BLE001 - a fault of one shard must not end the run
+            summary.requests = self.source.requests - before
             return fail(summary, error), PixelRows()
+        summary.requests = self.source.requests - before
         summary.stage_seconds = dict(self.articles.seconds)
         return summary, pixels
 
@@ -181,9 +184,10 @@ def fail(summary: Summary, error: Exception) -> Summary:
     fresh = Summary(
         summary.shard,
         fault=str(error) or type(error).__name__,
-        fatal=isinstance(error, StoreError),
+        fatal=isinstance(error, (SourceError, StoreError)),
         media_read=summary.media_read,
         bytes_read=summary.bytes_read,
+        requests=summary.requests,
     )
     for name in Summary.__slots__:
         setattr(summary, name, getattr(fresh, name))

@@ -83,7 +83,8 @@ class Summary:
     fault: str | None = None
     """why the shard as a whole failed; its articles count as deferred"""
     fatal: bool = False
-    """the store cannot be written: no other shard will fare better"""
+    """the store cannot be written, or nothing of the source may be read: no other shard will fare
+    better"""
     articles: int = 0
     articles_rejected: int = 0
     deferred: list[tuple[str, str]] = field(default_factory=list)
@@ -105,6 +106,8 @@ class Summary:
     """the images did not travel with this summary: the embedding actor reads them from the store"""
     media_read: int = 0
     bytes_read: int = 0
+    requests: int = 0
+    """sent to the source: GET, HEAD and LIST"""
     stage_seconds: dict[str, float] = field(default_factory=dict)
     files: list[DataFile] = field(default_factory=list)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biomedica.config import StoreConfig, is_uri
+from biomedica.config import FetchConfig, is_uri
 from biomedica.errors import SourceError
 from biomedica.sources.directory import DirectorySource
 from biomedica.sources.ids_file import read_id_table, read_ids
@@ -18,6 +18,7 @@ from biomedica.sources.media import (
 )
 from biomedica.sources.media import resolve as resolve_media
 from biomedica.sources.metadata import parse_metadata
+from biomedica.sources.pmc_cloud import PmcCloudSource
 from biomedica.sources.protocol import LISTING, Metadata, Source, SourceArticle
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Match",
     "MediaIndex",
     "Metadata",
+    "PmcCloudSource",
     "Source",
     "SourceArticle",
     "is_image_name",
@@ -42,18 +44,19 @@ __all__ = [
 ]
 
 
-def open_source(uri: str, store: StoreConfig | None = None) -> Source:
-    """The source at `uri`: a folder in PMC's layout, as a path or a file:// URI.
+def open_source(uri: str, fetch: FetchConfig | None = None) -> Source:
+    """The source at `uri`: a folder in PMC's layout (a path or a file:// URI), or a bucket and prefix
+    in the same layout, s3://bucket/prefix.
 
-    store: how object storage is reached; a folder needs none of it.
-    Raises SourceError for any other scheme, and for a folder that is not in the layout.
+    fetch: how the bucket is reached; a folder needs none of it. A bucket is not asked anything yet:
+    `list_articles` raises SourceError where it cannot be read, and this for another scheme or a
+    folder that is not in the layout.
     """
     match uri.partition(":")[0].lower() if is_uri(uri) else "file":
         case "file":
             return DirectorySource(uri)
         case "s3":
-            raise SourceError(
-                f"cannot read {uri}: this version reads folders, so copy the articles with "
-                "`aws s3 sync --no-sign-request` and give the folder"
-            )
-    raise SourceError(f"cannot read {uri}: give a folder in PMC's layout, or its file:// URI")
+            return PmcCloudSource(uri, fetch)
+    raise SourceError(
+        "cannot read the source: give a folder in PMC's layout, its file:// URI, or s3://bucket/prefix"
+    )

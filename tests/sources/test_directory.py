@@ -484,8 +484,6 @@ def test_a_metadata_folder_outside_the_source_is_not_followed(root: Path, tmp_pa
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("s3://pmc-oa-opendata", "this version reads folders"),
-        ("S3://pmc-oa-opendata/", "this version reads folders"),
         ("https://example.org/x", "give a folder"),
         ("", "empty"),
         ("a\0b", "NUL"),

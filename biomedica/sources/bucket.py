@@ -1,0 +1,211 @@
+"""One bucket: its objects by obstore, its listings by boto3. Faults become our own outcomes."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from biomedica.config import FetchConfig
+from biomedica.errors import Deferred, Rejected
+from biomedica.sources.access import Access
+
+__all__ = ["LISTERS", "Bucket", "Page"]
+
+LISTERS = 32
+"""threads that list or look up at once"""
+
+REFUSED_PAUSE = 1.0
+"""seconds before an object that was refused (403) is asked for once more"""
+HOPELESS = 20
+"""refusals in a row, from the first request on, after which nothing will be allowed"""
+PAGE = 1000
+"""keys a page of a listing: the most that S3 gives"""
+
+_STATUS = re.compile(r"status code: (\d{3})")
+Found = TypeVar("Found")
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of a listing."""
+
+    objects: list[tuple[str, str]] = field(default_factory=list)
+    """(key, ETag as S3 writes it, "" where it gives none), sorted by key"""
+    prefixes: list[str] = field(default_factory=list)
+    truncated: bool = False
+    """there is more behind it"""
+
+
+class Bucket:
+    """Reads one bucket. Safe to use from several threads; a pickle holds name and settings alone.
+
+    Nothing is asked of the server before the first call of a method.
+    """
+
+    def __init__(self, name: str, config: FetchConfig) -> None:
+        self.name = name
+        self.config = config
+        self.requests = 0
+        """sent so far, retries of the client libraries left out"""
+        self._access = Access(name, config)
+        self._lock = threading.Lock()
+        self._refusals = 0
+        self._allowed = False
+        self._objects: Any = None
+        self._control: Any = None
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.name!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Bucket, (self.name, self.config))
+
+    def get(self, key: str, limit: int) -> tuple[bytes, str] | None:
+        """An object's bytes and ETag ("" without one); None where there is none.
+
+        limit: in bytes; nothing of a larger object's body is waited for. Raises
+        Rejected("too_large"), Deferred, or SourceError: nothing of the bucket may be read.
+        """
+        import obstore
+
+        def read(store: Any) -> tuple[bytes, str]:
+            found = obstore.get(store, key)
+            meta = found.meta
+            if meta["size"] > limit:
+                name = ascii(key.rpartition("/")[2][:200])
+                raise Rejected(
+                    "too_large", f"{name} has {meta['size']} bytes, over the limit of {limit}"
+                )
+            return bytes(found.bytes()), meta["e_tag"] or ""
+
+        return self._read(key, read, _no_such_key)
+
+    def etag(self, key: str) -> str | None:
+        """An object's ETag by HEAD ("" without one); None where there is no such object.
+
+        Raises Deferred or SourceError.
+        """
+        import obstore
+
+        # an answer to HEAD has no body that could say which thing is missing
+        return self._read(
+            key, lambda store: str(obstore.head(store, key)["e_tag"] or ""), lambda _: True
+        )
+
+    def probe(self, prefix: str) -> Page:
+        """Up to one key or prefix below `prefix`. Raises SourceError: the bucket cannot be listed."""
+        client = self._access.control_client(1, probing=True)
+        return next(self._pages(client, prefix, "", "/", 1))
+
+    def pages(self, prefix: str, *, after: str = "", delimiter: str = "") -> Iterator[Page]:
+        """Every page of keys that begin with `prefix`; after: only keys that sort behind this one.
+
+        Raises SourceError where a page cannot be had.
+        """
+        return self._pages(self._control_client(), prefix, after, delimiter, PAGE)
+
+    def _pages(self, client: Any, prefix: str, after: str, delimiter: str, size: int) -> Iterator[Page]:
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        if not prefix:
+            raise ValueError("the root of a bucket of millions of prefixes is not to be listed")
+        asked = {"Bucket": self.name, "Prefix": prefix, "MaxKeys": size}
+        asked |= {"Delimiter": delimiter} if delimiter else {}
+        asked |= {"StartAfter": after} if after else {}
+        token: dict[str, str] = {}
+        while True:
+            self._count()
+            try:
+                answer = client.list_objects_v2(**asked, **token)
+            except (BotoCoreError, ClientError, ResponseParserError, OSError) as error:
+                raise self._access.fault(error, "list") from None
+            self._check_region(answer)
+            page = Page(
+                [(item["Key"], item.get("ETag", "")) for item in answer.get("Contents", ())],
+                [item["Prefix"] for item in answer.get("CommonPrefixes", ())],
+                bool(answer.get("IsTruncated")),
+            )
+            yield page
+            if not page.truncated:
+                return
+            if not (following := answer.get("NextContinuationToken")):
+                raise self._access.fault(KeyError("NextContinuationToken"), "list")
+            token = {"ContinuationToken": following}
+
+    def _check_region(self, answer: dict[str, Any]) -> None:
+        """boto3 follows a bucket to its region by itself; obstore does not."""
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        region = headers.get("x-amz-bucket-region", self.config.region)
+        if region != self.config.region and re.fullmatch("[a-z0-9-]{1,40}", region):
+            raise self._access.elsewhere(region)
+
+    def _read(
+        self, key: str, take: Callable[[Any], Found], is_missing: Callable[[str], bool]
+    ) -> Found | None:
+        """One request of obstore; its faults sorted (design §5.5)."""
+        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+
+        store = self._object_store()
+        for pause in (REFUSED_PAUSE, None):
+            self._count()
+            try:
+                found = take(store)
+            except Rejected:
+                self._allowed = True
+                raise
+            except FileNotFoundError as error:
+                text = str(error)
+                if "NoSuchBucket" in text:
+                    raise self._access.no_bucket() from None
+                if not is_missing(text):  # a proxy or a server that starts, not S3
+                    raise self._passing(key, error) from None
+                self._allowed = True
+                return None
+            except (PermissionDeniedError, UnauthenticatedError):
+                self._refuse()
+                if pause is not None:
+                    time.sleep(pause)
+            except (BaseError, OSError) as error:
+                raise self._passing(key, error) from None
+            else:
+                self._allowed = True
+                return found
+        raise Deferred(f"s3://{self.name}/{key} is refused (403)")
+
+    def _refuse(self) -> None:
+        """Count a 403. Raises SourceError where nothing else has ever come."""
+        with self._lock:
+            self._refusals += 1
+            hopeless = self._refusals >= HOPELESS and not self._allowed
+        if hopeless:
+            raise self._access.refused("read")
+
+    def _passing(self, key: str, error: BaseException) -> Deferred:
+        status = _STATUS.search(str(error))
+        why = f"status {status[1]}" if status else type(error).__name__
+        return Deferred(f"cannot read s3://{self.name}/{key} now ({why})")
+
+    def _count(self) -> None:
+        with self._lock:
+            self.requests += 1
+
+    def _object_store(self) -> Any:
+        if self._objects is None:
+            with self._lock:
+                self._objects = self._objects or self._access.object_store()
+        return self._objects
+
+    def _control_client(self) -> Any:
+        if self._control is None:
+            with self._lock:
+                self._control = self._control or self._access.control_client(LISTERS)
+        return self._control
+
+
+def _no_such_key(text: str) -> bool:
+    return "NoSuchKey" in text

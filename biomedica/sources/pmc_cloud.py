@@ -1,0 +1,303 @@
+"""PMC's bucket, or any bucket and prefix in its layout: `metadata/PMC1.1.json`, `PMC1.1/PMC1.1.xml`.
+
+The bucket holds millions of prefixes at its root, which is never listed; `metadata/` is (pmc_cloud.md
+§1). The input digest of an article is the ETag of its metadata, so that a listing alone says what
+is done (design §5.4).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from biomedica.config import FetchConfig
+from biomedica.errors import Deferred, Rejected, SourceError
+from biomedica.ids import ArticleId, article_key, split_key
+from biomedica.sources.article import MetadataBytes, md5_hex, open_article, read_spelt
+from biomedica.sources.bucket import LISTERS, Bucket
+from biomedica.sources.keys import (
+    MAX_METADATA_BYTES,
+    UNREAD_DIGEST,
+    Keys,
+    folder_key,
+    listing_of,
+    metadata_key,
+    select,
+)
+from biomedica.sources.protocol import SourceArticle
+
+__all__ = ["PmcCloudSource", "etag_digest"]
+
+_FEW = 10_000
+"""Up to so many ids are looked up one by one: at 32 at once that takes as long as a tenth of the
+9,300 pages of PMC's listing."""
+_SHARED_DIGITS = 4
+"""A listing that fills its page is shared out by the next digit of the PMCID, up to so many: four
+leave some ten pages to each share of PMC's."""
+
+_URI = re.compile(r"(?i:s3)://([a-z0-9][a-z0-9.-]{1,62})(?:/+([^\x00-\x1f\x7f?#]*))?")
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
+
+Rows = list[tuple[int, bytes]]
+"""(key, digest) of article versions"""
+Listed = tuple[Keys, npt.NDArray[np.void]]
+"""the same as two arrays"""
+Branch = tuple[str, str, int]
+"""(prefix, the key that it goes on behind or "", how many digits of the PMCID the prefix holds)"""
+
+
+class PmcCloudSource:
+    """A bucket in PMC's layout, read anonymously unless told otherwise.
+
+    uri: `s3://bucket` or `s3://bucket/prefix`. Raises SourceError for another URI; nothing is asked
+    of the server before a method is called. Safe to use from several threads, and to pickle.
+    """
+
+    def __init__(self, uri: str, fetch: FetchConfig | None = None) -> None:
+        bucket, self._prefix = _split(uri)
+        self.bucket = Bucket(bucket, fetch or FetchConfig())
+        self.uri = f"s3://{bucket}/{self._prefix}".rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"PmcCloudSource({self.uri!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (PmcCloudSource, (self.uri, self.bucket.config))
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far: GET, HEAD and LIST, retries of the client libraries left out."""
+        return self.bucket.requests
+
+    def list_articles(self, ids: Iterable[ArticleId] | None = None) -> pa.Table:
+        """The article versions that exist, as LISTING, sorted by (pmcid, version).
+
+        ids: only these; version 0 asks for the numerically highest. The digest is that of the
+        metadata's ETag, or UNREAD_DIGEST where it cannot be had just now: reading the article then
+        defers it. Raises SourceError when the bucket cannot be listed to the end.
+        """
+        self._probe()
+        wanted = (
+            None if ids is None else np.unique(np.fromiter((article_key(*i) for i in ids), np.int64))
+        )
+        with ThreadPoolExecutor(LISTERS) as pool:
+            if wanted is not None and len(wanted) <= _FEW:
+                found = self._look_up(wanted, pool)
+            else:
+                found = self._scan(pool)
+        keys, digests = found
+        if wanted is not None:
+            taken = np.isin(keys, select(keys, wanted))
+            keys, digests = keys[taken], digests[taken]
+        return listing_of(keys, digests.tobytes())
+
+    def read_article(self, article_id: ArticleId) -> SourceArticle:
+        """One article version, its metadata read and checked; XML and media are read later.
+
+        Raises Rejected: unknown_id, metadata_invalid, metadata_mismatch; or Deferred; or
+        SourceError: nothing of the bucket may be read.
+        """
+        return open_article(self, article_id)
+
+    def read_metadata(self, article_id: ArticleId) -> MetadataBytes | None:
+        """The metadata JSON and its digest; None where there is none. Raises as `read_article`."""
+        for key in self._metadata_keys(article_id):
+            found = self._metadata(key)
+            if found is not None:
+                data, etag = found
+                return MetadataBytes(data, etag_digest(etag).hex())
+        return None
+
+    def read_object(self, article_id: ArticleId, name: str, limit: int) -> bytes | None:
+        """The bytes of one object of an article; None where there is none.
+
+        Raises Rejected("too_large"), Deferred or SourceError.
+        """
+
+        def read(spelling: str) -> bytes | None:
+            found = self.bucket.get(f"{self._base}{article_id}/{spelling}", limit)
+            return found[0] if found else None
+
+        return read_spelt(name, read)
+
+    def object_uri(self, article_id: ArticleId, name: str) -> str:
+        """The `s3://` URI of one object of an article: its key as it is."""
+        return f"{self.uri}/{article_id}/{name}"
+
+    @property
+    def _base(self) -> str:
+        return f"{self._prefix}/" if self._prefix else ""
+
+    def _metadata_keys(self, article_id: ArticleId) -> tuple[str, str]:
+        """The key that is listed, and that of the copy beside the XML."""
+        name = f"{article_id}.json"
+        return f"{self._base}metadata/{name}", f"{self._base}{article_id}/{name}"
+
+    def _metadata(self, key: str) -> tuple[bytes, str] | None:
+        """The bytes and the ETag of a metadata JSON, told from a spoilt answer.
+
+        An ETag that has the form of an MD5 is compared with the bytes. Where it is not theirs (an
+        encrypted bucket's are of that form) two answers that agree are believed.
+        """
+        before: tuple[bytes, str] | None = None
+        for _ in range(2):
+            try:
+                found = self.bucket.get(key, MAX_METADATA_BYTES)
+            except Rejected as error:  # too_large is no reason of this stage
+                raise Rejected("metadata_invalid", error.detail) from None
+            if found is None:
+                return None
+            data, etag = found
+            plain = _plain(etag)
+            if plain and (
+                not _MD5.fullmatch(plain) or plain.lower() == md5_hex(data) or found == before
+            ):
+                return found
+            before = found
+        raise Deferred(f"what s3://{self.bucket.name}/{key} answers is not the object")
+
+    # --- listing -------------------------------------------------------------------------------
+
+    def _probe(self) -> None:
+        """Raise SourceError where the bucket cannot be listed or is not in the layout."""
+        first = self.bucket.probe(f"{self._base}metadata/PMC")
+        if first.objects or first.truncated:
+            return
+        beside = self.bucket.probe(f"{self._base}PMC")
+        if not beside.prefixes and not beside.truncated:
+            raise SourceError(
+                f"{self.uri} is not in PMC's layout: give the bucket or prefix that holds "
+                "metadata/PMC1.1.json and PMC1.1/PMC1.1.xml"
+            )
+
+    def _look_up(self, wanted: Keys, pool: Executor) -> Listed:
+        numbers, versions = split_key(wanted)
+        ids = map(ArticleId, numbers.tolist(), versions.tolist())
+        return _merged([_joined(rows) for rows in pool.map(self._find, ids)])
+
+    def _find(self, article_id: ArticleId) -> Rows:
+        """One article version, or all of an article for version 0."""
+        if article_id.version:
+            return self._digest(article_id)
+        prefix = f"{self._base}metadata/{article_id}."
+        rows = [row for page in self.bucket.pages(prefix) for row in self._rows(page.objects)]
+        if not rows:
+            copies = self._prefixes(f"{self._base}{article_id}.")
+            rows = [row for copy in copies for row in self._digest(copy)]
+        return rows
+
+    def _prefixes(self, prefix: str) -> list[ArticleId]:
+        """Article versions by their own prefixes, where `metadata/` has none."""
+        return [
+            ArticleId(*split_key(key))
+            for page in self.bucket.pages(prefix, delimiter="/")
+            for name in page.prefixes
+            if (key := folder_key(name[len(self._base) :].removesuffix("/")))
+        ]
+
+    def _digest(self, article_id: ArticleId) -> Rows:
+        """One article version by HEAD; no row where it does not exist."""
+        number = article_key(*article_id)
+        try:
+            for key in self._metadata_keys(article_id):
+                etag = self.bucket.etag(key)
+                if etag is not None:
+                    return [(number, etag_digest(etag))]
+        except Deferred:
+            return [(number, UNREAD_DIGEST)]
+        return []
+
+    def _scan(self, pool: Executor) -> Listed:
+        """The whole of `metadata/`, shared out by the first digits of the PMCID."""
+        parts: list[Listed] = []
+        base = f"{self._base}metadata/PMC"
+        running = {pool.submit(self._branch, base, "", 0)}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for branch in done:
+                    part, children = branch.result()
+                    parts.append(part)
+                    running |= {pool.submit(self._branch, *child) for child in children}
+        finally:
+            for branch in running:
+                branch.cancel()
+        if not any(len(keys) for keys, _ in parts):
+            prefixes = [f"{self._base}PMC{digit}" for digit in range(1, 10)]
+            copies = [copy for found in pool.map(self._prefixes, prefixes) for copy in found]
+            parts = [_joined(rows) for rows in pool.map(self._digest, copies)]
+        return _merged(parts)
+
+    def _branch(self, prefix: str, after: str, digits: int) -> tuple[Listed, list[Branch]]:
+        """What is listed of a prefix, and the narrower prefixes that hold the rest."""
+        parts = []
+        for page in self.bucket.pages(prefix, after=after):
+            parts.append(_joined(self._rows(page.objects)))
+            if page.truncated and page.objects and digits < _SHARED_DIGITS:
+                return _merged(parts), list(_shares(prefix, page.objects[-1][0], digits + 1))
+        return _merged(parts), []
+
+    def _rows(self, objects: Iterable[tuple[str, str]]) -> Rows:
+        start = len(f"{self._base}metadata/")
+        return [
+            (key, etag_digest(etag))
+            for name, etag in objects
+            if (key := metadata_key(name[start:])) is not None
+        ]
+
+
+def etag_digest(etag: str) -> bytes:
+    """The input digest that an ETag stands for, 16 bytes.
+
+    32 hex digits are the MD5 of the metadata, what a folder's digest is (design §5.4). Another form,
+    of a multipart upload for one, stands for the digest of its text; none at all for UNREAD_DIGEST.
+    """
+    plain = _plain(etag)
+    if _MD5.fullmatch(plain):
+        return bytes.fromhex(plain)
+    return bytes.fromhex(md5_hex(plain.encode())) if plain else UNREAD_DIGEST
+
+
+def _plain(etag: str) -> str:
+    """Without quotes, which a listing may leave out, and without the mark of a weak ETag."""
+    return etag.strip().removeprefix("W/").strip('"')
+
+
+def _shares(prefix: str, last: str, digits: int) -> Iterator[Branch]:
+    """The prefixes one character longer, as far as they may hold keys behind `last`."""
+    for character in ".0123456789":
+        longer = prefix + character
+        if last.startswith(longer):
+            yield longer, last, digits
+        elif longer > last:
+            yield longer, "", digits
+
+
+def _joined(rows: Rows) -> Listed:
+    keys = np.fromiter((key for key, _ in rows), np.int64, len(rows))
+    return keys, np.frombuffer(b"".join(digest for _, digest in rows), "V16")
+
+
+def _merged(parts: Sequence[Listed]) -> Listed:
+    """Sorted by key, each once."""
+    parts = [_joined([]), *parts]
+    keys, order = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
+    return keys, np.concatenate([digests for _, digests in parts])[order]
+
+
+def _split(uri: str) -> tuple[str, str]:
+    """(bucket, prefix without slashes at its ends). The URI is not repeated: it may hold a key."""
+    found = _URI.fullmatch(uri)
+    prefix = (found[2] or "").strip("/") if found else ""
+    if found is None or {"", ".", ".."} & set(prefix.split("/") if prefix else ()):
+        raise SourceError(
+            "the source is no bucket: write s3://bucket or s3://bucket/prefix, and give credentials "
+            "through fetch.profile or the AWS environment"
+        )
+    return found[1], prefix
