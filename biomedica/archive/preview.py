@@ -1,0 +1,190 @@
+"""What a dataset looks like at a glance, read within bounds that do not grow with it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from biomedica.archive.views import CORE
+from biomedica.schema import embeddings_table
+from biomedica.store import Dataset
+from biomedica.store.dataset import hidden_rows, hide
+from biomedica.store.shards import shard_of_file
+
+__all__ = ["License", "Model", "Overview", "Picture", "overview"]
+
+MAX_TOUCHED_SHARDS = 64
+"""with superseded rows in more shards than this, counts are upper bounds from the log"""
+LICENSE_FILES = 32
+PICTURES = 6
+MAX_IMAGE_BYTES = 16 << 20
+"""images of one file that may be read to reach its pictures"""
+BUFFER = 256 << 10
+
+_SMALL = ["pair_id", "article_id", "shard", "figure_label", "caption", "license_code", "byte_size"]
+
+
+@dataclass(frozen=True, slots=True)
+class License:
+    """Articles under one licence, and their pairs."""
+
+    code: str
+    group: str
+    articles: int
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The embeddings of one model. untrained: they mean nothing."""
+
+    slug: str
+    name: str
+    dimension: int
+    rows: int
+    untrained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A pair to look at. data: the encoded image."""
+
+    pair_id: str
+    label: str | None
+    caption: str
+    license_code: str | None
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """counts: rows by table; not `exact`: upper bounds, rows of rebuilt articles included.
+    licenses: most articles first, of `license_articles` articles; `sampled` where those are not all.
+    unreadable: files of pairs that gave no picture because they could not be read."""
+
+    counts: dict[str, int]
+    exact: bool
+    licenses: list[License]
+    license_articles: int
+    sampled: bool
+    models: list[Model]
+    pictures: list[Picture]
+    unreadable: int
+
+
+def overview(dataset: Dataset) -> Overview:
+    """Counts from the log; licences and pictures from a bounded number of files.
+
+    Raises StoreError or Deferred where the log or the articles cannot be read.
+    """
+    exact = len(set(dataset.superseded()["shard"].to_pylist())) <= MAX_TOUCHED_SHARDS
+
+    def count(table: str) -> int:
+        return dataset.count(table) if exact else sum(rows for _, _, rows in dataset.files(table))
+
+    prefix = embeddings_table("")
+    slugs = [name.removeprefix(prefix) for name in dataset.tables if name.startswith(prefix)]
+    licenses, articles, sampled = _licenses(dataset)
+    pictures, unreadable = _pictures(dataset)
+    return Overview(
+        counts={table: count(table) for table in CORE if table in dataset.tables},
+        exact=exact,
+        licenses=licenses,
+        license_articles=articles,
+        sampled=sampled,
+        models=[_model(dataset, slug, count(embeddings_table(slug))) for slug in slugs],
+        pictures=pictures,
+        unreadable=unreadable,
+    )
+
+
+def _model(dataset: Dataset, slug: str, rows: int) -> Model:
+    said = dataset.model(slug)
+    name, dimension = str(said.get("name") or slug), int(said.get("dimension") or 0)
+    return Model(slug, name, dimension, rows, bool(said.get("untrained")))
+
+
+def _licenses(dataset: Dataset) -> tuple[list[License], int, bool]:
+    """(licences, articles that were asked, whether those are a sample)."""
+    paths = [path for path, _, _ in dataset.files("articles")]
+    shards = {shard_of_file(path) for path in _spread(paths, LICENSE_FILES)}
+    columns = ["license_code", "license_group", "pair_count"]
+    found: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    total = 0
+    for batch in dataset.batches("articles", columns, shards=shards):
+        for row in batch.to_pylist():
+            entry = found[row["license_code"] or "none stated", row["license_group"] or "other"]
+            entry[0] += 1
+            entry[1] += row["pair_count"] or 0
+            total += 1
+    licenses = [License(*key, *numbers) for key, numbers in found.items()]
+    licenses.sort(key=lambda one: (-one.articles, one.code, one.group))
+    return licenses, total, len(paths) > LICENSE_FILES
+
+
+def _pictures(dataset: Dataset) -> tuple[list[Picture], int]:
+    """Pairs of different files and articles, and the number of files that could not be read."""
+    if "pairs" not in dataset.tables:
+        return [], 0
+    paths = [path for path, _, rows in dataset.files("pairs") if rows]
+    chosen = _spread(paths, PICTURES)
+    hidden = hidden_rows(dataset.superseded())
+    pictures: list[Picture] = []
+    unreadable = 0
+    for n, path in enumerate(chosen):
+        share = -(-(PICTURES - len(pictures)) // (len(chosen) - n))
+        try:
+            pictures += _pictures_of_file(dataset, path, hidden, share)
+        except (OSError, pa.ArrowException):
+            unreadable += 1
+    return pictures, unreadable
+
+
+def _pictures_of_file(dataset: Dataset, path: str, hidden: Any, count: int) -> list[Picture]:
+    """Pairs of the file's first row group, read page by page up to the last of them."""
+    import pyarrow.parquet as pq
+
+    filesystem, base = dataset.storage.arrow_filesystem()
+    with filesystem.open_input_file(f"{base}/pairs/{path}") as handle:
+        file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=BUFFER)
+        rows = file.read_row_group(0, columns=_SMALL).combine_chunks()
+        rows = rows.append_column("row", pa.array(range(rows.num_rows)))
+        chosen = _rows_to_show(rows, hidden, count)
+        if not chosen:
+            return []
+        images = file.iter_batches(batch_size=1, row_groups=[0], columns=["image"])
+        wanted = {row["row"] for row in chosen}
+        data: dict[int, bytes] = {}
+        for position, batch in enumerate(images):
+            if position in wanted:
+                data[position] = batch["image"][0].as_py()["bytes"]
+            if len(data) == len(wanted):
+                break
+    return [
+        Picture(r["pair_id"], r["figure_label"], r["caption"], r["license_code"], data[r["row"]])
+        for r in chosen
+    ]
+
+
+def _rows_to_show(rows: pa.Table, hidden: Any, count: int) -> list[dict[str, Any]]:
+    """Live rows of different articles where there are enough, at equal distances."""
+    read, near = 0, []
+    for size in rows["byte_size"].to_pylist():
+        read += size or 0
+        near.append(read <= MAX_IMAGE_BYTES)
+    live: list[dict[str, Any]] = []
+    for batch in rows.filter(pa.array(near, pa.bool_())).to_batches():
+        live += hide(batch, "pairs", hidden).to_pylist()
+    articles = list({row["article_id"]: row for row in reversed(live)}.values())[::-1]
+    return _spread(articles if len(articles) >= count else live, count)
+
+
+def _spread(items: Sequence[Any], count: int) -> list[Any]:
+    """At most `count` items at equal distances, in order."""
+    if len(items) <= count:
+        return list(items)
+    return [items[n * len(items) // count] for n in range(count)]
