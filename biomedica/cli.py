@@ -23,7 +23,7 @@ from biomedica._version import __version__
 from biomedica.errors import BiomedicaError, ConfigError, Deferred, RunStopped, StaleWriterError
 
 if TYPE_CHECKING:
-    from biomedica.config import StoreConfig
+    from biomedica.config import BuildConfig, StoreConfig
     from biomedica.pipeline import RunReport
 
 __all__ = ["Exit", "app", "main"]
@@ -59,6 +59,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Ray's 
 Address = Annotated[str | None, typer.Option("--address", help="Ray cluster; default: a local Ray.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Endpoint = Annotated[str | None, typer.Option("--endpoint-url", help="S3 endpoint other than AWS.")]
+SourceEndpoint = Annotated[
+    str | None,
+    typer.Option("--source-endpoint-url", help="S3 endpoint of the source other than AWS."),
+]
 Models = Annotated[
     list[str] | None,
     typer.Option(
@@ -159,6 +163,16 @@ def _overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
     return overrides | {name.replace("__", "."): value for name, value in named.items()}
 
 
+def _reach(
+    config: Path | None, settings: list[str] | None, source: str, dataset: str, **endpoints: str | None
+) -> BuildConfig:
+    """Settings of which `store` and `fetch` count: how the dataset and the source are reached."""
+    from biomedica.config import BuildConfig, load_config
+
+    overrides = _overrides(settings, source=source, dataset=dataset, **endpoints)
+    return load_config(BuildConfig, config, overrides)
+
+
 def _store(endpoint_url: str | None) -> StoreConfig:
     from pydantic import ValidationError
 
@@ -218,11 +232,16 @@ def sample(
 
 @app.command()
 def ids(
-    source: Annotated[str, typer.Option("--source", help="Folder in PMC's layout.")],
+    source: Annotated[
+        str, typer.Option("--source", help="Folder or s3://bucket/prefix in PMC's layout.")
+    ],
     where: Annotated[
         str | None, typer.Option(help="A DuckDB condition on the metadata, \"license_code = 'CC BY'\".")
     ] = None,
     latest: Annotated[bool, typer.Option("--latest", help="Only the latest version of each.")] = False,
+    config: Config = None,
+    settings: Settings = None,
+    source_endpoint_url: SourceEndpoint = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -233,7 +252,8 @@ def ids(
     from biomedica.reporting import select_ids
     from biomedica.sources import open_source
 
-    found = select_ids(open_source(source), where, latest=latest)
+    fetch = _reach(config, settings, source, source, fetch__endpoint_url=source_endpoint_url).fetch
+    found = select_ids(open_source(source, fetch), where, latest=latest)
     _emit(as_json, {"ids": found}, lambda: print("\n".join([*found, ""]), end=""))
     if not found:
         print("no article meets the condition", file=sys.stderr)
@@ -241,7 +261,9 @@ def ids(
 
 @app.command()
 def build(
-    source: Annotated[str | None, typer.Option("--source", help="Folder in PMC's layout.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Folder or s3://bucket/prefix in PMC's layout.")
+    ] = None,
     dataset: Annotated[
         str | None, typer.Option("--out", "--dataset", help="Root URI of the dataset.")
     ] = None,
@@ -255,6 +277,7 @@ def build(
     config: Config = None,
     settings: Settings = None,
     endpoint_url: Endpoint = None,
+    source_endpoint_url: SourceEndpoint = None,
     address: Address = None,
     report: ReportPath = None,
     quiet: Quiet = False,
@@ -275,6 +298,7 @@ def build(
         ids=ids or None,
         embed__models=model or None,
         store__endpoint_url=endpoint_url,
+        fetch__endpoint_url=source_endpoint_url,
         runtime__address=address,
         report=str(report) if report else None,
     )
@@ -324,7 +348,10 @@ def verify(
         bool, typer.Option("--repair", help="Remove what dead runs left behind.")
     ] = False,
     shallow: Annotated[bool, typer.Option("--shallow", help="Do not read images and digests.")] = False,
+    config: Config = None,
+    settings: Settings = None,
     endpoint_url: Endpoint = None,
+    source_endpoint_url: SourceEndpoint = None,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -336,11 +363,12 @@ def verify(
     from biomedica.reporting import print_verification
     from biomedica.store import verify as verify_dataset
 
-    store = _store(endpoint_url)
     where = _root(root, dataset)
-    report = verify_dataset(where, store, repair=repair, deep=not shallow)
+    endpoints = {"store__endpoint_url": endpoint_url, "fetch__endpoint_url": source_endpoint_url}
+    reach = _reach(config, settings, source or where, where, **endpoints)
+    report = verify_dataset(where, reach.store, repair=repair, deep=not shallow)
     if source is not None:
-        recount(where, source, report, store)
+        recount(where, source, report, reach.store, reach.fetch)
     _emit(as_json, report.to_dict(), lambda: print_verification(report))
     if not report.ok:
         raise typer.Exit(Exit.INCOMPLETE)
