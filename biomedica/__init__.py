@@ -2,12 +2,13 @@
 
 import biomedica
 archive = biomedica.build(source="./articles", out="./dataset", ids=["PMC7759461.1"])
-archive.pairs(columns=["pair_id", "caption"]).to_pandas()
+archive.pairs(columns=["pair_id", "caption"], where="width >= 224").to_pandas()
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from biomedica._version import __version__
@@ -17,38 +18,82 @@ if TYPE_CHECKING:
 
 __all__ = ["Archive", "Selection", "__version__", "build"]
 
+Place = str | os.PathLike[str]
+
 
 def build(
-    source: str,
-    out: str,
-    ids: Sequence[str] | None = None,
+    source: Place | None = None,
+    out: Place | None = None,
+    ids: Iterable[Any] | str | None = None,
     *,
-    models: Sequence[str] = (),
-    config: str | None = None,
+    models: Iterable[Any] | str = (),
+    config: Place | None = None,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Archive:
     """Build articles into the dataset at `out`, and open it.
 
-    source: a folder in PMC's layout. ids: article ids or files of them; None: all. models: what to
-    embed the images with. config: a YAML file. options: settings by dotted name, such as
-    {"image.max_pixels": 50_000_000}. What is done already is not done again. Progress goes to
-    stderr. Raises BiomedicaError with the remedy; deferred articles raise nothing: call it again.
+    source: where articles are: a folder in PMC's layout, or s3://pmc-oa-opendata.
+    out: root URI of the dataset, a folder or s3://bucket/prefix.
+    ids: article ids (`PMC123` is its latest version) or files of them, in any iterable; None: all.
+    models: what to embed the images with, as `biomedica build --model` takes it.
+    config: a YAML file; it may also name `source` and `dataset`.
+    options: settings by dotted name over those of the file: {"image.max_pixels": 50_000_000}.
+    quiet: no progress and no summary.
+
+    What is done already is not done again. Progress and a summary of the run are drawn in the
+    notebook's cell, elsewhere on stderr; `archive.report` holds the same counts and more. Raises
+    BiomedicaError with the remedy. Deferred articles raise nothing: they are counted in the
+    summary, and the same call takes them again.
     """
     from biomedica.archive import Archive
     from biomedica.config import BuildConfig, load_config
     from biomedica.pipeline import run_build
+    from biomedica.pipeline.progress import tell
 
     overrides = {
-        "source": source,
-        "dataset": out,
-        "ids": [ids] if isinstance(ids, str) else list(ids) if ids is not None else None,
-        "embed.models": [models] if isinstance(models, str) else list(models) or None,
+        "source": None if source is None else os.fspath(source),
+        "dataset": None if out is None else os.fspath(out),
+        "ids": _texts(ids),
+        "embed.models": _texts(models) or None,
         **(options or {}),
     }
-    settings = load_config(BuildConfig, config, overrides)
-    report = run_build(settings, quiet=quiet)
-    return Archive(out, version=report.version, store=settings.store)
+    settings = load_config(BuildConfig, None if config is None else os.fspath(config), overrides)
+    report = run_build(settings, quiet=quiet).to_dict()
+    if not quiet:
+        for line in _summary(report):
+            tell(line)
+    archive = Archive(settings.dataset, version=report["version"], store=settings.store)
+    archive.report = report
+    return archive
+
+
+def _texts(values: Iterable[Any] | str | None) -> list[str] | None:
+    """One text, or the texts of a list, a pandas or Arrow column, an array."""
+    if values is None:
+        return None
+    if isinstance(values, str | os.PathLike):
+        return [os.fspath(values)]
+    return [str(value) for value in values]
+
+
+def _summary(report: Mapping[str, Any]) -> list[str]:
+    """What a run did, in one line, and a line for each thing that a user must know."""
+    r = report
+    lines = [
+        f"{r['articles_requested']:,} articles requested: {r['articles_skipped']:,} done before, "
+        f"{r['articles']:,} written, {r['articles_rejected']:,} rejected, "
+        f"{r['articles_deferred']:,} deferred · {r['pairs']:,} pairs · {r['rejects']:,} rejects · "
+        f"version {r['version']}"
+    ]
+    if r["articles_deferred"]:
+        article, why = r["deferred"][0]
+        lines.append(f"deferred for a passing fault, build again to take them: {article} ({why})…")
+    if r["shards_failed"]:
+        lines.append(f"{r['shards_failed']:,} shards failed: build again")
+    lines += [f"{slug} is untrained: its embeddings mean nothing" for slug in r["untrained_models"]]
+    lines += [f"the run's page: {r['report']}"] if r["report"] else []
+    return lines
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,10 @@ __all__ = [
 class BiomedicaError(Exception):
     """Something a user can mend. The command line prints its text alone and exits with 2 or 1."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback; `%debug` still reaches the frames."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(BiomedicaError):
     """A setting, an id or a command-line value is wrong."""
@@ -70,3 +74,5 @@ class Rejected(Exception):
 
 class Deferred(Exception):
     """A passing fault (network, store, machine): nothing is recorded, the next run tries again."""
+
+    _render_traceback_ = BiomedicaError._render_traceback_

@@ -1,58 +1,49 @@
-"""One line of progress in our own units: rewritten on a terminal, plain lines in a log."""
+"""One line of progress in our own units: rewritten on a terminal and in a notebook, plain in a log."""
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 import psutil
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress", "duration", "tell"]
 
 LOG_SECONDS = 30.0
-TERMINAL_SECONDS = 0.2
+SCREEN_SECONDS = 0.2
 
 
 class Progress:
-    """Shows what a run has done. `quiet` shows nothing."""
+    """Shows what a run has done. `quiet` shows nothing.
+
+    stream: None is the notebook that we run in, or stderr where there is none.
+    """
 
     def __init__(
         self, total: int, unit: str, *, quiet: bool = False, stream: TextIO | None = None
     ) -> None:
         self.total = total
         self.unit = unit
-        self.stream = stream or sys.stderr
+        self.stream = stream
         self.quiet = quiet
-        self.terminal = self.stream.isatty()
         self.started = time.monotonic()
         self._shown = float("-inf")
-        self._width = 0
+        self._place = _place(stream)
 
     def note(self, text: str) -> None:
         """One line that stays."""
         if not self.quiet:
-            self._clear()
-            print(text, file=self.stream, flush=True)
+            self._place.note(text)
 
     def show(self, done: int, pairs: int, rejects: int, deferred: int, *, last: bool = False) -> None:
         """The state of the run; drawn a few times a second at most."""
         now = time.monotonic()
-        wait = TERMINAL_SECONDS if self.terminal else LOG_SECONDS
-        if self.quiet or (now - self._shown < wait and not last):
+        if self.quiet or (now - self._shown < self._place.seconds and not last):
             return
         self._shown = now
         line = self._line(done, pairs, rejects, deferred, now - self.started)
-        if self.terminal:
-            self._clear()
-            self.stream.write(line)
-            self._width = len(line)
-            if last:
-                self.stream.write("\n")
-                self._width = 0
-            self.stream.flush()
-        else:
-            print(line, file=self.stream, flush=True)
+        self._place.draw(line, last)
 
     def _line(self, done: int, pairs: int, rejects: int, deferred: int, seconds: float) -> str:
         rate = done / seconds if seconds > 0 else 0.0
@@ -69,10 +60,85 @@ class Progress:
         ]
         return " · ".join(parts)
 
+
+class _Log:
+    """Plain lines, now and then."""
+
+    seconds = LOG_SECONDS
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def note(self, text: str) -> None:
+        print(text, file=self.stream, flush=True)
+
+    def draw(self, line: str, _last: bool) -> None:
+        print(line, file=self.stream, flush=True)
+
+
+class _Terminal:
+    """One line that is written over."""
+
+    seconds = SCREEN_SECONDS
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._width = 0
+
+    def note(self, text: str) -> None:
+        self._clear()
+        print(text, file=self.stream, flush=True)
+
+    def draw(self, line: str, last: bool) -> None:
+        self._clear()
+        self.stream.write(line + "\n" if last else line)
+        self._width = 0 if last else len(line)
+        self.stream.flush()
+
     def _clear(self) -> None:
         if self._width:
             self.stream.write("\r" + " " * self._width + "\r")
             self._width = 0
+
+
+class _Notebook:
+    """One output of the cell that is drawn anew in its place; notes are outputs of their own."""
+
+    seconds = SCREEN_SECONDS
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def note(self, text: str) -> None:
+        display = sys.modules["IPython.display"].display
+        display({"text/plain": text}, raw=True)
+
+    def draw(self, line: str, _last: bool) -> None:
+        if self._handle is None:
+            display = sys.modules["IPython.display"].display
+            self._handle = display({"text/plain": line}, raw=True, display_id=True)
+        else:
+            self._handle.update({"text/plain": line}, raw=True)
+
+
+def tell(text: str) -> None:
+    """One line for the user: an output of the notebook's cell, or a line on stderr."""
+    _place(None).note(text)
+
+
+def _place(stream: TextIO | None) -> _Log | _Terminal | _Notebook:
+    if stream is None and _in_notebook():
+        return _Notebook()
+    stream = stream or sys.stderr
+    return _Terminal(stream) if stream.isatty() else _Log(stream)
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs us; IPython is never imported to find out."""
+    if "IPython" not in sys.modules or "IPython.display" not in sys.modules:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return getattr(shell, "kernel", None) is not None
 
 
 def duration(seconds: float) -> str:
