@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,19 @@ from biomedica.ids import ArticleId
 from biomedica.sources.metadata import is_safe_name, parse_metadata
 from biomedica.sources.protocol import Metadata
 
-__all__ = ["MetadataBytes", "Objects", "StoredArticle", "md5_hex", "open_article", "read_spelt"]
+__all__ = [
+    "MetadataBytes",
+    "Objects",
+    "StoredArticle",
+    "check_answer",
+    "md5_hex",
+    "open_article",
+    "read_spelt",
+]
+
+_STORE_ERROR = re.compile(
+    rb"\s*(?:<\?xml[^>]{0,200}\?>)?\s*<Error>\s*<Code>(?!NoSuchKey<)([A-Za-z0-9]{1,60})</Code>"
+)
 
 
 class MetadataBytes(NamedTuple):
@@ -108,6 +121,8 @@ class StoredArticle:
         read = partial(self._objects.read_object, self.article_id, name, limit)
         data = read()
         if data is not None and md5 in (None, md5_hex(data)):
+            if md5 is None:
+                check_answer(data, self.media_uri(name))
             return data
         # The file may have been replaced between the metadata and now: once more, then it stands.
         again = self._objects.read_metadata(self.article_id)
@@ -118,12 +133,24 @@ class StoredArticle:
             raise Rejected(missing, f"{self._objects.uri} has no file {self.article_id}/{name[:200]!a}")
         if md5 not in (None, md5_hex(data)):
             raise Deferred(f"{self.media_uri(name)} disagrees with the MD5 of its metadata")
+        if md5 is None:
+            check_answer(data, self.media_uri(name))
         return data
 
     def _count(self, media: int, size: int) -> None:
         with self._lock:
             self.media_read += media
             self.bytes_read += size
+
+
+def check_answer(data: bytes, uri: str) -> None:
+    """Refuse bytes that are an object store's answer in place of the object, as a copy may hold.
+
+    Only for objects without an MD5, which would tell. Raises Deferred: all but NoSuchKey may pass.
+    """
+    found = _STORE_ERROR.match(data)
+    if found is not None:
+        raise Deferred(f"{uri} holds the answer {found[1].decode()} of an object store")
 
 
 def md5_hex(data: bytes) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import BinaryIO
 
 from biomedica.errors import Deferred, Rejected
 
-__all__ = ["check_answer", "digest_file", "lies_inside", "read_file"]
+__all__ = ["digest_file", "lies_inside", "read_file"]
 
 _ABSENT = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO}
@@ -23,9 +22,6 @@ _ABSENT = frozenset(
 
 
 _BLOCK = 1 << 16
-_STORE_ERROR = re.compile(
-    rb"\s*(?:<\?xml[^>]{0,200}\?>)?\s*<Error>\s*<Code>(?!NoSuchKey<)([A-Za-z0-9]{1,60})</Code>"
-)
 
 
 def lies_inside(root: str, path: str) -> bool:
@@ -65,16 +61,6 @@ def digest_file(root: str, path: str) -> bytes | None:
         while block := file.read(_BLOCK):
             digest.update(block)
         return digest.digest()
-
-
-def check_answer(data: bytes, uri: str) -> None:
-    """Refuse bytes that are an object store's answer in place of the object, as a copy may hold.
-
-    Only for objects without an MD5, which would tell. Raises Deferred: all but NoSuchKey may pass.
-    """
-    found = _STORE_ERROR.match(data)
-    if found is not None:
-        raise Deferred(f"{uri} holds the answer {found[1].decode()} of an object store: copy it again")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from biomedica.errors import Deferred
-from biomedica.sources.files import check_answer
+from biomedica.sources.article import check_answer
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -13,7 +13,7 @@ HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 @pytest.mark.parametrize("code", [b"SlowDown", b"InternalError", b"AccessDenied", b"RequestTimeout"])
 @pytest.mark.parametrize("head", [HEAD, b"", b"\n"])
 def test_a_fault_that_may_pass_is_deferred(head: bytes, code: bytes) -> None:
-    with pytest.raises(Deferred, match=f"{code.decode()} of an object store: copy it again"):
+    with pytest.raises(Deferred, match=f"{code.decode()} of an object store"):
         check_answer(head + b"<Error><Code>" + code + b"</Code></Error>", "file:///a.xml")
 
 

@@ -58,6 +58,14 @@ def _eps_with_twin(prefix: Prefix) -> None:
     prefix.xml = article_xml(prefix, body_xml(fig(href="fig1.eps")))
 
 
+def _long_name(prefix: Prefix) -> None:
+    """Longer than a file system allows, so that the file cannot exist in a folder."""
+    name = "figure" * 50 + ".jpg"
+    image = prefix.media.pop("fig1.jpg")
+    prefix.media[name], prefix.md5_of[name] = None, image
+    prefix.xml = article_xml(prefix, body_xml(fig(href=name)))
+
+
 MATCHING = (
     Defect(
         "missing_image",
@@ -124,6 +132,24 @@ MATCHING = (
         "A graphic spells its file in small letters, and the file in capitals.",
         written(pair("FIG1.JPG")),
         _named("fig1.jpg", "FIG1.JPG"),
+    ),
+    Defect(
+        "reference_in_other_normal_form",
+        "A graphic spells an accent as a part of its letter, and the file apart from it.",
+        written(pair("fige\u0301.jpg")),
+        _named("fig\u00e9.jpg", "fige\u0301.jpg"),
+    ),
+    Defect(
+        "endless_reference",
+        "A graphic's reference has a hundred thousand letters.",
+        written(refuse("image", "media_missing")),
+        _named("fig" * 33_333 + ".jpg", "fig1.jpg"),
+    ),
+    Defect(
+        "endless_name",
+        "The metadata names a file that is longer than file systems allow, and lost.",
+        written(refuse("image", "media_missing")),
+        _long_name,
     ),
     Defect(
         "percent_encoded_reference",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .case import Defect, Plant, Prefix, pair, rejected, written
+import json
+
+from .case import Defect, Plant, Prefix, pair, refuse, rejected, written
 from .odd_figures import document, fields
 
 __all__ = ["ODD_METADATA"]
@@ -39,6 +41,15 @@ def _xml_elsewhere(prefix: Prefix) -> None:
     prefix.fields["xml_url"] = f"https://example.org/{prefix.article_id}/{prefix.xml_name}"
 
 
+def _xml_is_metadata(prefix: Prefix) -> None:
+    name = f"{prefix.article_id}.json"
+    prefix.fields["xml_url"] = f"s3://pmc-oa-opendata/{prefix.article_id}/{name}"
+
+
+def _byte_order_mark(prefix: Prefix) -> None:
+    prefix.raw_metadata = b"\xef\xbb\xbf" + json.dumps(prefix.metadata()).encode()
+
+
 ODD_METADATA = (
     Defect("metadata_not_json", "The metadata is cut off.", _INVALID, _raw(b'{"pmcid": "PMC')),
     Defect("metadata_empty", "The metadata has no bytes.", _INVALID, _raw(b"")),
@@ -49,6 +60,36 @@ ODD_METADATA = (
         "The metadata is an HTML page.",
         _INVALID,
         _raw(b"<!DOCTYPE html><html><body>Forbidden</body></html>"),
+    ),
+    Defect(
+        "metadata_without_end",
+        "The metadata opens a hundred thousand lists.",
+        _INVALID,
+        _raw(b"[" * 100_000),
+    ),
+    Defect(
+        "metadata_with_byte_order_mark",
+        "The metadata begins with a byte order mark.",
+        written(pair()),
+        _byte_order_mark,
+    ),
+    Defect(
+        "metadata_with_more_fields",
+        "The metadata has fields that nobody knows yet.",
+        written(pair()),
+        fields(_SOUND, release_date="2024-03-12", reviewers=[{"name": None}]),
+    ),
+    Defect(
+        "metadata_without_media",
+        "The metadata has no list of media: the figure's file is not named.",
+        written(refuse("image", "media_missing")),
+        fields(_SOUND, media_urls=...),
+    ),
+    Defect(
+        "metadata_as_xml",
+        "The metadata names itself as the XML.",
+        rejected("parse", "not_xml"),
+        _xml_is_metadata,
     ),
     Defect(
         "metadata_without_xml",

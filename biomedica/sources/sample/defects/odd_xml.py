@@ -37,6 +37,21 @@ def _unknown_entity(prefix: Prefix) -> None:
     _with_doctype(prefix, subset, "Cells &deep; in the first hour.")
 
 
+def _parameter_entity(prefix: Prefix) -> None:
+    subset = '[<!ENTITY % far SYSTEM "http://127.0.0.1:9/far.ent"> %far;]'
+    _with_doctype(prefix, subset, CAPTION)
+
+
+def _entity_in_reference(prefix: Prefix) -> None:
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE article [<!ENTITY stem "fig1">]>\n'
+    prefix.xml = article_xml(prefix, body_xml(fig(href="&stem;.jpg")), head=head)
+
+
+def _character_data(prefix: Prefix) -> None:
+    said = "<![CDATA[Cells & <more> cells]]> in the first hour."
+    prefix.xml = article_xml(prefix, body_xml(fig(caption=said)))
+
+
 def _inclusion(prefix: Prefix) -> None:
     prefix.media["secret.txt"] = _BESIDE.encode()
     include = (
@@ -155,6 +170,29 @@ ODD_XML = (
         "An entity is made of entities; it becomes the replacement character.",
         written(pair(caption="Cells � in the first hour."), warnings=("unknown_entity",)),
         _unknown_entity,
+    ),
+    Defect(
+        "external_parameter_entity",
+        "Declarations are to be fetched from a port where nothing listens.",
+        written(pair(caption=CAPTION)),
+        _parameter_entity,
+    ),
+    Defect(
+        "entity_in_reference",
+        "A graphic spells its file by an entity of the document.",
+        written(pair()),
+        _entity_in_reference,
+    ),
+    Defect(
+        "character_data",
+        "A caption holds signs of markup as plain characters.",
+        written(
+            pair(
+                caption="Cells & <more> cells in the first hour.",
+                caption_markup="Cells &amp; &lt;more&gt; cells in the first hour.",
+            )
+        ),
+        _character_data,
     ),
     Defect(
         "deep_nesting",
