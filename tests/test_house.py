@@ -98,6 +98,21 @@ def test_exports_name_every_public_definition() -> None:
     assert missing == []
 
 
+def test_a_room_exports_what_it_imports_from_its_own_modules() -> None:
+    hidden = []
+    for path in FILES:
+        if path.name != "__init__.py":
+            continue
+        room = ".".join(path.parent.relative_to(ROOT).parts)
+        for node in parsed(path).body:
+            if isinstance(node, ast.ImportFrom) and (
+                node.level or (node.module or "").startswith(f"{room}.")
+            ):
+                names = {one.asname or one.name for one in node.names}
+                hidden += [f"{room}: {name}" for name in sorted(names - exports(path))]
+    assert hidden == []
+
+
 def exports(path: Path) -> set[str]:
     """The names in `__all__`, which every module has."""
     for node in parsed(path).body:
