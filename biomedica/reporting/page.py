@@ -83,7 +83,7 @@ def share(part: float, whole: float) -> str:
 
 def breakable(name: str) -> Markup:
     """A long dotted name that may be broken behind its dots and underscores."""
-    return Markup("<wbr>").join(re.split(r"(?<=[._])", name))
+    return Markup("<wbr>").join(re.split(r"(?<=[._])", _shown(name)))
 
 
 def counted(count: int, word: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from biomedica.reporting.page import cut, number, render
+from biomedica.reporting.page import counted, cut, render
 from biomedica.reporting.plots import Series, rate_plot
 from biomedica.reporting.samples import RejectExample, SampledPair
 from biomedica.schema import REJECT_REASONS
@@ -104,6 +104,7 @@ def run_page(page: RunPage) -> str:
         page=page,
         counts=counts,
         outcome=_outcome(page),
+        lost={name: page.lost.get(name, 0) for name in ("articles", "pairs", "pairs_embedded")},
         left=counts["articles_requested"] - done,
         made=counts["pairs"] or counts["pairs_embedded"],
         first=min(
@@ -130,10 +131,10 @@ def _outcome(page: RunPage) -> str:
     if page.stopped is not None:
         return "stopped before its end"
     waits = [
-        f"{number(page.counts[name])} {words}"
-        for name, words in (
-            ("articles_deferred", "articles deferred"),
-            ("shards_failed", "shards failed"),
+        counted(page.counts[name], word) + f" {state}"
+        for name, word, state in (
+            ("articles_deferred", "article", "deferred"),
+            ("shards_failed", "shard", "failed"),
         )
         if page.counts[name]
     ]

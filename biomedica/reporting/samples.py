@@ -117,7 +117,7 @@ def _sampled(row: Mapping[str, Any], picture: str) -> SampledPair:
 def reject_examples(
     dataset: Dataset, shards: Mapping[str, Sequence[str]], each: int = 5
 ) -> dict[str, list[RejectExample]]:
-    """Up to `each` rejects by `stage/reason`, taken in turn from the shards named for it.
+    """Up to `each` rejects by `stage/reason`, taken in turn from the shards that are named.
 
     Raises StoreError or Deferred.
     """

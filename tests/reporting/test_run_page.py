@@ -1,0 +1,141 @@
+"""The page of a run: right, bounded, and deaf to hostile text."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from biomedica.imaging import data_uri
+from biomedica.pipeline import RunReport
+from biomedica.reporting import (
+    ModelNote,
+    RejectExample,
+    RunPage,
+    SampledPair,
+    Series,
+    SlowShard,
+    run_page,
+)
+from biomedica.schema import REJECT_REASONS
+from tests.reporting.pages import HOSTILE, checked, jpeg, words
+
+STARTED = datetime.datetime(2026, 11, 24, 7, 5, tzinfo=datetime.UTC)
+
+
+def counts(**values: Any) -> dict[str, Any]:
+    report = RunReport(dataset="s3://bucket/slice", version=3)
+    for name, value in values.items():
+        setattr(report, name, value)
+    return report.to_dict()
+
+
+def page(**values: Any) -> RunPage:
+    named = {"command": "build", "started": STARTED, "counts": counts()}
+    return RunPage(**(named | values))
+
+
+def test_a_run_with_nothing_to_do_is_short_and_right() -> None:
+    made = counts(
+        articles_requested=1200, articles_skipped=1200, shards=6, shards_skipped=6, seconds=0.8
+    )
+    text = run_page(page(counts=made, source="/data", asked="all of the source"))
+    tree = checked(text)
+    assert len(text) < 20_000
+    assert "Nothing was left to do: all 1,200 requested articles were done before" in words(tree)
+    assert "not reached" not in words(tree)
+    assert not tree.xpath("//img")
+    made = counts(seconds=0.4)
+    assert "every pair has its embeddings" in words(
+        checked(run_page(page(command="embed", counts=made)))
+    )
+
+
+def test_a_stopped_run_says_so_and_what_it_did_not_reach() -> None:
+    made = counts(
+        articles_requested=100, articles_skipped=10, articles=50, articles_rejected=1, shards=9
+    )
+    lost = {"articles": 7, "pairs": 30, "pairs_embedded": 0}
+    shown = words(checked(run_page(page(counts=made, stopped="no space left for /d", lost=lost))))
+    assert "stopped in the middle" in shown
+    assert "no space left for /d" in shown
+    assert "not reached 39" in shown
+    assert "7 articles and 30 pairs that were made after the last commit do not count" in shown
+
+
+def test_deferred_articles_and_failed_shards_are_named_with_reasons() -> None:
+    deferred = [(f"PMC{n}.1", f"cannot read {n}") for n in range(100)]
+    made = counts(
+        articles_requested=500, articles_deferred=400, deferred=deferred, shards_failed=1, articles=100
+    )
+    shown = words(checked(run_page(page(counts=made, failed=[("abc", "no memory")]))))
+    assert "PMC3.1 cannot read 3" in shown
+    assert "… and 360 more" in shown
+    assert "abc no memory" in shown
+    assert "Finished, 400 articles deferred, 1 shard failed" in shown
+
+
+def test_an_untrained_model_is_warned_of_wherever_it_is_named() -> None:
+    made = counts(articles_requested=1, articles=1, embeddings={"tiny": 5}, untrained_models=["tiny"])
+    note = ModelNote("tiny", "/models/tiny", 64, untrained=True)
+    shown = words(checked(run_page(page(counts=made, models=[note]))))
+    assert shown.count("mean nothing") == 2
+
+
+def hostile_page(text: str, many: int = 1) -> RunPage:
+    """Every text is `text`, every list as long as it can be."""
+    long = text * many
+    example = RejectExample(long[:160], long[:160], long[:240], long[:2000])
+    pair = SampledPair(
+        f"PMC1.1/{long[:160]}", text[:40], long[:300], text[:40], text[:80], 2020, 10, 10,
+        data_uri(jpeg(1), 320),
+    )  # fmt: skip
+    reasons = {f"{stage}/{reason}": 7 for stage, known in REJECT_REASONS.items() for reason in known}
+    made = counts(
+        articles_requested=10**7, articles=10**7, pairs=10**8, articles_deferred=100, dataset=text,
+        deferred=[(text, long)] * 100, embeddings={text: 3}, untrained_models=[text],
+        models_not_run=[text], stage_seconds={text[:40]: 2.0, "parse": 4.0}, seconds=4e4,
+    )  # fmt: skip
+    return page(
+        counts=made, stopped=long, source=text, asked=text,
+        models=[ModelNote(text, text, 3, untrained=True)], cluster=text,
+        settings=dict.fromkeys((f"{text}{n}" for n in range(60)), long) | {text: None},
+        versions={text: text}, failed=[(text, long)] * 40,
+        slowest=[SlowShard(text, 1, 2, 3, {text: 2.0})] * 10,
+        series={"pairs/s": Series([float(n) for n in range(600)], [float(n * n) for n in range(600)])},
+        rejects=reasons, examples=dict.fromkeys(reasons, [example] * 5), sample=[pair] * 12,
+        unread=long, endpoint=text,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(text: str) -> None:
+    tree = checked(run_page(hostile_page(text)))
+    assert "49" not in words(tree).replace("{{ 7 * 7 }}", "").split()
+    if "<script>" in text:
+        assert "<script>alert(1)</script>" in words(tree)
+
+
+def test_the_fullest_page_is_bounded() -> None:
+    text = run_page(hostile_page("<wörter> ", many=3000))
+    checked(text)
+    assert len(text.encode()) < 3_000_000
+
+
+def test_rejects_can_be_looked_at_again() -> None:
+    examples = {
+        "embed/not_finite": [RejectExample("PMC1.1", "PMC1.1/a b.jpg", "why", "")],
+        "parse/not_xml": [RejectExample("PMC2.1", "PMC2.1", "why", "file:///s/PMC2.1/PMC2.1.xml")],
+    }
+    rejects = {"embed/not_finite": 1, "parse/not_xml": 1234}
+    made = counts(articles_requested=9, articles=9)
+    tree = checked(
+        run_page(page(counts=made, rejects=rejects, examples=examples, endpoint="http://h:1"))
+    )
+    shown = words(tree)
+    assert (
+        "biomedica show 'PMC1.1/a b.jpg' --dataset s3://bucket/slice --endpoint-url http://h:1" in shown
+    )
+    assert "PMC2.1 the article why file:///s/PMC2.1/PMC2.1.xml" in shown
+    assert "1 of 1,234" in shown
