@@ -21,9 +21,28 @@ import typer
 
 from biomedica._version import __version__
 from biomedica.errors import BiomedicaError, ConfigError, Deferred, RunStopped, StaleWriterError
+from biomedica.options import (
+    Address,
+    AsJson,
+    Config,
+    Debug,
+    Endpoint,
+    Models,
+    Quiet,
+    ReportPath,
+    Root,
+    RootArgument,
+    RootOption,
+    Settings,
+    SourceEndpoint,
+    Version,
+    chosen_root,
+    read_access,
+    read_overrides,
+    store_at,
+)
 
 if TYPE_CHECKING:
-    from biomedica.config import BuildConfig, StoreConfig
     from biomedica.pipeline import RunReport
 
 __all__ = ["Exit", "app", "main"]
@@ -48,43 +67,6 @@ class Exit(IntEnum):
 
 CTRL_C = 130
 """the status that typer makes of KeyboardInterrupt"""
-
-Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="One setting by its dotted name; repeatable."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of stdout.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Ray's own output.")]
-Address = Annotated[str | None, typer.Option("--address", help="Ray cluster; default: a local Ray.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-Endpoint = Annotated[str | None, typer.Option("--endpoint-url", help="S3 endpoint other than AWS.")]
-SourceEndpoint = Annotated[
-    str | None,
-    typer.Option("--source-endpoint-url", help="S3 endpoint of the source other than AWS."),
-]
-Models = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model",
-        metavar="NAME|PATH",
-        help="Embed images with this open_clip model; repeatable. A folder, NAME=CHECKPOINT, "
-        "hf-hub:ID or NAME/TAG.",
-    ),
-]
-ReportPath = Annotated[
-    Path | None,
-    typer.Option(
-        "--report",
-        help="Local HTML file for the run's report; default: below _reports/ in the dataset.",
-    ),
-]
-Root = Annotated[str, typer.Option("--dataset", help="Root URI of the dataset.")]
-RootArgument = Annotated[
-    str | None, typer.Argument(metavar="[DATASET]", help="Root URI of the dataset.")
-]
-RootOption = Annotated[str | None, typer.Option("--dataset", help="Root URI of the dataset.")]
-Version = Annotated[int | None, typer.Option("--version", help="Dataset version; default: the newest.")]
 
 
 def main() -> None:
@@ -145,50 +127,6 @@ def _end_run(report: RunReport, as_json: bool) -> None:
     _emit(as_json, values, lambda: print_run(values))
     if status:
         raise typer.Exit(status)
-
-
-def _overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
-    """`--set a.b=1` as {"a.b": 1}, values read as YAML, beside what other options say."""
-    import yaml
-
-    overrides: dict[str, Any] = {}
-    for text in settings or []:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise ConfigError(f"--set {text!r}: write NAME=VALUE, such as image.max_pixels=50000000")
-        try:
-            overrides[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {text!r}: the value is not YAML") from None
-    return overrides | {name.replace("__", "."): value for name, value in named.items()}
-
-
-def _reach(
-    config: Path | None, settings: list[str] | None, source: str, dataset: str, **endpoints: str | None
-) -> BuildConfig:
-    """Settings of which `store` and `fetch` count: how the dataset and the source are reached."""
-    from biomedica.config import BuildConfig, load_config
-
-    overrides = _overrides(settings, source=source, dataset=dataset, **endpoints)
-    return load_config(BuildConfig, config, overrides)
-
-
-def _store(endpoint_url: str | None) -> StoreConfig:
-    from pydantic import ValidationError
-
-    from biomedica.config import StoreConfig
-
-    try:
-        return StoreConfig(endpoint_url=endpoint_url)
-    except ValidationError as error:
-        raise ConfigError(f"--endpoint-url: {error.errors()[0]['msg']}") from None
-
-
-def _root(argument: str | None, option: str | None) -> str:
-    root = option or argument
-    if root is None:
-        raise ConfigError("no dataset is given: write its root URI, or --dataset URI")
-    return root
 
 
 @app.command()
@@ -252,7 +190,7 @@ def ids(
     from biomedica.reporting import select_ids
     from biomedica.sources import open_source
 
-    fetch = _reach(config, settings, source, source, fetch__endpoint_url=source_endpoint_url).fetch
+    fetch = read_access(config, settings, source, source, fetch__endpoint_url=source_endpoint_url).fetch
     found = select_ids(open_source(source, fetch), where, latest=latest)
     _emit(as_json, {"ids": found}, lambda: print("\n".join([*found, ""]), end=""))
     if not found:
@@ -291,7 +229,7 @@ def build(
     from biomedica.config import BuildConfig, load_config
     from biomedica.pipeline import run_build
 
-    overrides = _overrides(
+    overrides = read_overrides(
         settings,
         source=source,
         dataset=dataset,
@@ -325,7 +263,7 @@ def embed(
     from biomedica.config import JobConfig, load_config
     from biomedica.pipeline import run_embed
 
-    overrides = _overrides(
+    overrides = read_overrides(
         settings,
         dataset=dataset,
         embed__models=model or None,
@@ -363,9 +301,9 @@ def verify(
     from biomedica.reporting import print_verification
     from biomedica.store import verify as verify_dataset
 
-    where = _root(root, dataset)
+    where = chosen_root(root, dataset)
     endpoints = {"store__endpoint_url": endpoint_url, "fetch__endpoint_url": source_endpoint_url}
-    reach = _reach(config, settings, source or where, where, **endpoints)
+    reach = read_access(config, settings, source or where, where, **endpoints)
     report = verify_dataset(where, reach.store, repair=repair, deep=not shallow)
     if source is not None:
         recount(where, source, report, reach.store, reach.fetch)
@@ -394,7 +332,7 @@ def stats(
     from biomedica.reporting import print_statistics, statistics, statistics_page, write_page
     from biomedica.store import Dataset
 
-    where, store = _root(root, dataset), _store(endpoint_url)
+    where, store = chosen_root(root, dataset), store_at(endpoint_url)
     archive = Archive(where, version, store=store)
     found = statistics(archive)
     values = found.to_dict()
@@ -424,7 +362,7 @@ def show(
     from biomedica.archive import Archive
     from biomedica.reporting import find_pair, print_pair, write_image
 
-    archive = Archive(dataset, version, store=_store(endpoint_url))
+    archive = Archive(dataset, version, store=store_at(endpoint_url))
     row = find_pair(archive, pair_id)
     path = write_image(row, out)
     values = {key: value for key, value in row.items() if key != "image"} | {"written": str(path)}

@@ -1,0 +1,120 @@
+"""Options that commands share, and the settings that they become. Loads typer alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from biomedica.errors import ConfigError
+
+if TYPE_CHECKING:
+    from biomedica.config import BuildConfig, StoreConfig
+
+__all__ = [
+    "Address",
+    "AsJson",
+    "Config",
+    "Debug",
+    "Endpoint",
+    "Models",
+    "Quiet",
+    "ReportPath",
+    "Root",
+    "RootArgument",
+    "RootOption",
+    "Settings",
+    "SourceEndpoint",
+    "Version",
+    "chosen_root",
+    "read_access",
+    "read_overrides",
+    "store_at",
+]
+
+Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="One setting by its dotted name; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of stdout.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Ray's own output.")]
+Address = Annotated[str | None, typer.Option("--address", help="Ray cluster; default: a local Ray.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Endpoint = Annotated[str | None, typer.Option("--endpoint-url", help="S3 endpoint other than AWS.")]
+SourceEndpoint = Annotated[
+    str | None,
+    typer.Option("--source-endpoint-url", help="S3 endpoint of the source other than AWS."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|PATH",
+        help="Embed images with this open_clip model; repeatable. A folder, NAME=CHECKPOINT, "
+        "hf-hub:ID or NAME/TAG.",
+    ),
+]
+ReportPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        help="Local HTML file for the run's report; default: below _reports/ in the dataset.",
+    ),
+]
+Root = Annotated[str, typer.Option("--dataset", help="Root URI of the dataset.")]
+RootArgument = Annotated[
+    str | None, typer.Argument(metavar="[DATASET]", help="Root URI of the dataset.")
+]
+RootOption = Annotated[str | None, typer.Option("--dataset", help="Root URI of the dataset.")]
+Version = Annotated[int | None, typer.Option("--version", help="Dataset version; default: the newest.")]
+
+
+def read_overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
+    """`--set a.b=1` as {"a.b": 1}, values read as YAML, beside what other options say.
+
+    Raises ConfigError.
+    """
+    import yaml
+
+    overrides: dict[str, Any] = {}
+    for text in settings or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"--set {text!r}: write NAME=VALUE, such as image.max_pixels=50000000")
+        try:
+            overrides[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {text!r}: the value is not YAML") from None
+    return overrides | {name.replace("__", "."): value for name, value in named.items()}
+
+
+def read_access(
+    config: Path | None, settings: list[str] | None, source: str, dataset: str, **endpoints: str | None
+) -> BuildConfig:
+    """Settings of which `store` and `fetch` count: how the dataset and the source are reached."""
+    from biomedica.config import BuildConfig, load_config
+
+    overrides = read_overrides(settings, source=source, dataset=dataset, **endpoints)
+    return load_config(BuildConfig, config, overrides)
+
+
+def store_at(endpoint_url: str | None) -> StoreConfig:
+    """How a dataset is reached by a command without a configuration. Raises ConfigError."""
+    from pydantic import ValidationError
+
+    from biomedica.config import StoreConfig
+
+    try:
+        return StoreConfig(endpoint_url=endpoint_url)
+    except ValidationError as error:
+        raise ConfigError(f"--endpoint-url: {error.errors()[0]['msg']}") from None
+
+
+def chosen_root(argument: str | None, option: str | None) -> str:
+    """The dataset's root, given as the argument or as --dataset. Raises ConfigError without any."""
+    root = option or argument
+    if root is None:
+        raise ConfigError("no dataset is given: write its root URI, or --dataset URI")
+    return root
