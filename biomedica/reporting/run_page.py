@@ -13,7 +13,7 @@ from biomedica.reporting.plots import Series, rate_plot
 from biomedica.reporting.samples import RejectExample, SampledPair
 from biomedica.schema import REJECT_REASONS
 
-__all__ = ["ModelNote", "RunPage", "SlowShard", "reasons", "run_page"]
+__all__ = ["ModelNote", "RunPage", "SlowShard", "reasons", "run_page", "show_command"]
 
 LINES = 40
 """Deferred articles and failed shards that a page names."""

@@ -10,7 +10,7 @@ from typing import Any
 from biomedica.reporting.page import cut
 from biomedica.store import Dataset
 
-__all__ = ["RejectExample", "SampledPair", "reject_examples", "sample_pairs"]
+__all__ = ["RejectExample", "SampledPair", "reject_examples", "sample_pairs", "spread"]
 
 _COLUMNS = ["pair_id", "article_id", "caption", "license_code", "width", "height", "journal",
             "publication_year", "figure_label"]  # fmt: skip
