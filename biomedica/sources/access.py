@@ -69,7 +69,8 @@ class Access:
 
         second = timedelta(seconds=1)
         options: dict[str, Any] = {
-            "endpoint": self.endpoint,
+            # by this name: the environment's AWS_ENDPOINT_URL_S3 outdoes one given as `endpoint`
+            "aws_endpoint_url_s3": self.endpoint,
             "region": self.config.region,
             "virtual_hosted_style_request": False,
             "skip_signature": self.config.anonymous,

@@ -124,6 +124,9 @@ class Bucket:
                 answer = client.list_objects_v2(**asked, **token)
             except (BotoCoreError, ClientError, ResponseParserError, OSError) as error:
                 raise self._access.fault(error, "list") from None
+            if "IsTruncated" not in answer or answer.get("Prefix", prefix) != prefix:
+                # a page of some proxy with status 200 would pass for the end of the listing
+                raise self._access.fault(ValueError("no listing"), "list")
             self._check_region(answer)
             page = Page(
                 [(item["Key"], item.get("ETag", "")) for item in answer.get("Contents", ())],
