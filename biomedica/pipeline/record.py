@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import heapq
+import json
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -129,16 +130,20 @@ class RunRecord:
         self._take_pending(summary)
 
     def _take_time(self, summary: Summary) -> None:
+        seconds = sum(summary.stage_seconds.values())
+        full = len(self._slow) == SLOWEST
+        if seconds <= 0 or (full and seconds <= self._slow[0].seconds):
+            return
         slow = SlowShard(
             summary.shard,
             summary.articles + summary.articles_rejected + len(summary.deferred),
             summary.pairs + summary.pairs_embedded,
             summary.bytes_read,
             dict(summary.stage_seconds),
+            _span(summary),
         )
-        if slow.total > 0:
-            push = heapq.heappush if len(self._slow) < SLOWEST else heapq.heappushpop
-            push(self._slow, _Held(slow.total, self._taken, slow))
+        push = heapq.heapreplace if full else heapq.heappush
+        push(self._slow, _Held(seconds, self._taken, slow))
 
     def _take_pending(self, summary: Summary) -> None:
         for name in ("articles", "articles_rejected", "pairs", "pairs_embedded", "rejects"):
@@ -151,3 +156,13 @@ class RunRecord:
     def committed(self) -> None:
         """All that was accepted is in the dataset."""
         self.pending.clear()
+
+
+def _span(summary: Summary) -> str:
+    """The first and the last article of a shard's files, by name."""
+    names: list[str] = []
+    for file in summary.files:
+        stats = json.loads(file.stats)
+        ends = [*stats.get("minValues", {}).values(), *stats.get("maxValues", {}).values()]
+        names += [end.partition("/")[0] for end in ends if isinstance(end, str)]
+    return " … ".join(sorted({min(names), max(names)})) if names else ""

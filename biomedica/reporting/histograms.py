@@ -18,14 +18,12 @@ MOST_MENTIONS = 10
 _WORDS = "len(string_split({}, ' '))"
 _MEASURES = {
     "shorter_side": "least(width, height)",
-    "longer_side": "greatest(width, height)",
     "kilobytes": "ceil(byte_size / 1000.0)",
     "caption_words": _WORDS.format("caption"),
     "mentions": f"least(len(mentions), {MOST_MENTIONS})",
 }
 _UNITS = {
     "shorter_side": "px",
-    "longer_side": "px",
     "kilobytes": "kB",
     "caption_words": "words",
     "mention_words": "words",
@@ -41,7 +39,7 @@ _SENTENCES = "(SELECT unnest(mentions).sentence AS sentence FROM pairs)"
 
 
 def histograms(archive: Archive) -> dict[str, Histogram]:
-    """By name: shorter_side and longer_side (px), kilobytes, caption_words, mentions (of an image),
+    """By name: shorter_side (px), kilobytes, caption_words, mentions (of an image),
     mention_words (of a sentence that cites an image). Bins are quarters of an octave, 2**(n/4); of
     mentions 0, 1, 2… Nothing is held by row. Raises ConfigError, StoreError.
     """

@@ -82,8 +82,8 @@ def share(part: float, whole: float) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A long dotted name that may be broken behind its dots and underscores."""
-    return Markup("<wbr>").join(re.split(r"(?<=[._])", _shown(name)))
+    """A long name that may be broken behind its dots, underscores and slashes."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._]|/(?!/))", _shown(name)))
 
 
 def counted(count: int, word: str) -> str:

@@ -40,13 +40,14 @@ class ModelNote:
 
 @dataclass(frozen=True, slots=True)
 class SlowShard:
-    """A shard and what it cost. seconds: by stage, in its worker."""
+    """A shard and what it cost. seconds: by stage, in its worker. span: its first and last article."""
 
     shard: str
     articles: int
     pairs: int
     bytes_read: int
     seconds: Mapping[str, float]
+    span: str = ""
 
     @property
     def total(self) -> float:

@@ -58,20 +58,15 @@ def sample_pairs(
     files = [path for path, _, _ in dataset.files("pairs")]
     names = sorted({path.partition("-")[0] for path in files})
     names = spread([name for name in names if shards is None or name in shards], places)
-    share = -(-count // max(1, len(names)))
-    chosen: list[tuple[str, dict[str, Any]]] = []
+    near = {name: _near(dataset, name) for name in names}
+    shares = dict(zip(names, _shares([len(near[name]) for name in names], count), strict=True))
+    found: list[SampledPair] = []
     for name in names:
-        rows: list[dict[str, Any]] = []
-        for batch in dataset.batches("pairs", columns=_COLUMNS, shards=[name], batch_size=NEAR):
-            rows += batch.to_pylist()
-            if len(rows) >= NEAR:
-                break
-        chosen += [(name, row) for row in spread(rows, share)]
-    chosen = spread(chosen, count)
-    pictures: dict[str, str] = {}
-    for name in dict.fromkeys(name for name, _ in chosen):
-        pictures |= _pictures(dataset, name, [row["pair_id"] for n, row in chosen if n == name], side)
-    return [_sampled(row, pictures[row["pair_id"]]) for _, row in chosen if row["pair_id"] in pictures]
+        rows = spread(near[name], shares[name])
+        if rows:
+            pictures = _pictures(dataset, name, [row["pair_id"] for row in rows], side)
+            found += [_sampled(row, pictures[row["pair_id"]]) for row in rows]
+    return found
 
 
 def spread(items: Sequence[Any], count: int) -> list[Any]:
@@ -79,6 +74,27 @@ def spread(items: Sequence[Any], count: int) -> list[Any]:
     if len(items) <= count:
         return list(items)
     return [items[(2 * place + 1) * len(items) // (2 * count)] for place in range(count)]
+
+
+def _near(dataset: Dataset, shard: str) -> list[dict[str, Any]]:
+    """The first NEAR live pairs of a shard or a few more, without their images."""
+    rows: list[dict[str, Any]] = []
+    for batch in dataset.batches("pairs", columns=_COLUMNS, shards=[shard], batch_size=NEAR):
+        rows += batch.to_pylist()
+        if len(rows) >= NEAR:
+            break
+    return rows
+
+
+def _shares(lengths: Sequence[int], count: int) -> list[int]:
+    """How many of each list to take: `count` in all where there are so many, as evenly as can be."""
+    shares = [0] * len(lengths)
+    while sum(shares) < min(count, sum(lengths)):
+        least = min(share for share, length in zip(shares, lengths, strict=True) if share < length)
+        for place, length in enumerate(lengths):
+            if shares[place] == least < length and sum(shares) < count:
+                shares[place] += 1
+    return shares
 
 
 def _pictures(dataset: Dataset, shard: str, pair_ids: list[str], side: int) -> dict[str, str]:

@@ -19,7 +19,7 @@ from biomedica.store import Dataset
 
 __all__ = ["statistics_page", "write_page"]
 
-SHEET, SIDE, PLACES = 48, 200, 16
+SHEET, SIDE, PLACES = 48, 200, 24
 """Images of the sheet, their longer side in pixels, and the files that they are taken from."""
 
 LONGEST = 15
@@ -27,7 +27,6 @@ LONGEST = 15
 
 PLOTS = {  # name → title, what its rows are
     "shorter_side": ("Shorter side", "image"),
-    "longer_side": ("Longer side", "image"),
     "kilobytes": ("Size of the stored files", "image"),
     "caption_words": ("Length of the captions", "image"),
     "mentions": ("Mentions in the article", "image"),

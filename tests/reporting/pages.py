@@ -57,6 +57,8 @@ def checked(text: str) -> Any:
 
 def words(tree: Any) -> str:
     """All text of a page, on one line."""
+    for mark in tree.xpath("//wbr"):
+        mark.drop_tag()
     return " ".join(" ".join(tree.xpath("//body//text()")).split())
 
 

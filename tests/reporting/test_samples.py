@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from biomedica.reporting.samples import reject_examples, sample_pairs, spread
+from biomedica.reporting.samples import _shares, reject_examples, sample_pairs, spread
 from biomedica.store import Dataset
 from tests.reporting.pages import write_dataset
 
@@ -67,3 +69,12 @@ def test_rejects_are_taken_from_the_shards_in_turn(dataset: Dataset) -> None:
     assert len(numbers) == 4
     assert sum(number > 12 for number in numbers) == 2
     assert reject_examples(dataset, {}) == {}
+
+
+@given(st.lists(st.integers(0, 20), max_size=12), st.integers(0, 60))
+def test_shares_are_even_and_use_what_there_is(lengths: list[int], count: int) -> None:
+    shares = _shares(lengths, count)
+    assert sum(shares) == min(count, sum(lengths))
+    assert all(share <= length for share, length in zip(shares, lengths, strict=True))
+    unfilled = [share for share, length in zip(shares, lengths, strict=True) if share < length]
+    assert not unfilled or max(shares) - min(unfilled) <= 1
