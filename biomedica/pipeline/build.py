@@ -17,7 +17,7 @@ from biomedica.pipeline.plan import Plan, make_plan, requested_articles
 from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.rows import Origin, reject_row
-from biomedica.pipeline.run import Committer
+from biomedica.pipeline.run import Committer, begun
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.shard import settle, superseded_rows
 from biomedica.pipeline.specs import ShardSpec, Summary
@@ -98,20 +98,22 @@ class _Build:
             if dataset is None or opened.version != dataset.version:
                 plan = self._plan(opened)  # another run may have begun and ended since the plan
             graph = Graph(self.config, cluster, self.infos)
-            committer = self._committer(writer, plan)
-            self._build(graph, plan.shards, committer)
-            self._embed(graph, committer)
+            committer = self._committer(writer, plan, cluster.workers)
+            with begun():
+                self._build(graph, plan.shards, committer)
+                self._embed(graph, committer)
         if self.report.pairs:
             others = {*opened.tables} - {*tables}
             slugs = [name.removeprefix("embeddings/") for name in others if "/" in name]
             self.report.models_not_run = sorted(slugs)
 
-    def _committer(self, writer: DatasetWriter, plan: Plan) -> Committer:
+    def _committer(self, writer: DatasetWriter, plan: Plan, workers: int) -> Committer:
         progress = Progress(plan.requested - plan.skipped, "articles", quiet=self.quiet)
         if plan.chunks_skipped:
             progress.note(f"{plan.chunks_skipped:,} of {plan.chunks:,} shards done before")
         note = {"command": "build", "build_digest": self.digest}
-        return Committer(writer, self.report, progress, self.config.runtime.commit_seconds, note)
+        seconds = self.config.runtime.commit_seconds
+        return Committer(writer, self.report, progress, seconds, note, workers)
 
     def _build(self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer) -> None:
         """Three passes: all shards; those that failed article by article; once more.

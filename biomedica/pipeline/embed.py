@@ -17,7 +17,7 @@ from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.page import reported
 from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
-from biomedica.pipeline.run import Committer
+from biomedica.pipeline.run import Committer, begun
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.shard import settle
 from biomedica.pipeline.specs import EmbedSpec, Summary
@@ -59,10 +59,12 @@ def _embed(
         ):
             report.record.begin(cluster.workers, cluster.gpus, config.runtime.address)
             progress = Progress(0, "pairs", quiet=quiet)
-            committer = Committer(writer, report, progress, config.runtime.commit_seconds, note)
-            for info in infos:
-                opened = Dataset.open(config.dataset, config.store)
-                embed_missing(Graph(config, cluster), opened, info, committer)
+            seconds = config.runtime.commit_seconds
+            committer = Committer(writer, report, progress, seconds, note, cluster.workers)
+            with begun():
+                for info in infos:
+                    opened = Dataset.open(config.dataset, config.store)
+                    embed_missing(Graph(config, cluster), opened, info, committer)
 
 
 def embed_missing(

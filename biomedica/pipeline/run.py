@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from biomedica.errors import Deferred, RunStopped, StaleWriterError, StoreError
@@ -13,7 +13,18 @@ from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.specs import Summary
 from biomedica.store import DataFile, DatasetWriter
 
-__all__ = ["Committer"]
+__all__ = ["Committer", "begun"]
+
+
+@contextlib.contextmanager
+def begun() -> Iterator[None]:
+    """Faults of the store as what they are in the middle of a run: RunStopped."""
+    try:
+        yield
+    except StaleWriterError:
+        raise
+    except (StoreError, Deferred) as error:
+        raise RunStopped(f"{error}; what was committed stays, run the same command again") from error
 
 
 class Committer:
@@ -26,6 +37,7 @@ class Committer:
         progress: Progress,
         seconds: float,
         note: dict[str, Any],
+        workers: int,
     ) -> None:
         self.writer = writer
         self.report = report
@@ -33,13 +45,14 @@ class Committer:
         self.seconds = seconds
         self.note = note
         self._files: list[DataFile] = []
+        self._silent, self._most_silent = 0, 2 * workers
         self._embedded_before: int | None = None
         self._last = time.monotonic()
 
     def take(self, summaries: Generator[Summary, None, None]) -> set[str]:
         """Accept summaries as they come; the shards that were heard of, failed ones included.
 
-        Raises RunStopped when the store cannot be written. Whatever is raised, the generator is
+        Raises RunStopped when the store cannot be written, or is silent for every worker. Whatever is raised, the generator is
         closed: an execution of Ray Data that outlives its session would start another Ray.
         """
         heard: set[str] = set()
@@ -59,6 +72,7 @@ class Committer:
 
     def put_off(self, summary: Summary) -> None:
         """A shard failed and its articles are tried one by one: only what it read counts."""
+        self._listen(summary)
         self.report.media_read += summary.media_read
         self.report.bytes_read += summary.bytes_read
         self.report.requests += summary.requests
@@ -66,12 +80,19 @@ class Committer:
 
     def accept(self, summary: Summary) -> None:
         """One shard's files will be in the next commit."""
+        self._listen(summary)
         if summary.fault is not None:
             self.report.shards_failed += 1
             self.progress.note(f"shard {summary.shard} failed: {summary.fault}")
         self._files += summary.files
         self.report.take(summary)
         self.show()
+
+    def _listen(self, summary: Summary) -> None:
+        """One silence may be bad luck; two for every worker in a row are a store that is away."""
+        self._silent = self._silent + 1 if summary.silent else 0
+        if self._silent >= self._most_silent:
+            raise RunStopped(f"{summary.fault}; what was committed stays, run the same command again")
 
     def commit(self) -> None:
         """Commit what was accepted. Raises RunStopped: the run cannot go on."""

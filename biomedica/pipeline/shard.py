@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from biomedica.config import BuildConfig, build_digest
-from biomedica.errors import SourceError, StoreError
+from biomedica.errors import Deferred, SourceError, StoreError
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.articles import ArticleBuilder, ArticleOutcome
 from biomedica.pipeline.embedder import ShardEmbedder, write_embeddings
@@ -185,6 +185,8 @@ def fail(summary: Summary, error: Exception) -> Summary:
         summary.shard,
         fault=str(error) or type(error).__name__,
         fatal=isinstance(error, (SourceError, StoreError)),
+        # a passing fault of the source has deferred its article: this is one of the store
+        silent=isinstance(error, Deferred),
         media_read=summary.media_read,
         bytes_read=summary.bytes_read,
         requests=summary.requests,

@@ -85,6 +85,8 @@ class Summary:
     fatal: bool = False
     """the store cannot be written, or nothing of the source may be read: no other shard will fare
     better"""
+    silent: bool = False
+    """the store did not answer, though it was asked for long"""
     articles: int = 0
     articles_rejected: int = 0
     deferred: list[tuple[str, str]] = field(default_factory=list)

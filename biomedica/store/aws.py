@@ -131,8 +131,14 @@ class AwsAccess:
 
     def arrow_options(self) -> dict[str, Any]:
         """Options of `pyarrow.fs.S3FileSystem`, which has an AWS chain of its own and no profiles."""
+        from pyarrow.fs import AwsStandardS3RetryStrategy
+
         endpoint = self.endpoint
-        options: dict[str, Any] = {"region": self.region, "anonymous": self.config.anonymous}
+        options: dict[str, Any] = {
+            "region": self.region,
+            "anonymous": self.config.anonymous,
+            "retry_strategy": AwsStandardS3RetryStrategy(max_attempts=RETRIES),
+        }
         if endpoint:
             scheme, _, host = endpoint.partition("://")
             options |= {"endpoint_override": host, "scheme": scheme}

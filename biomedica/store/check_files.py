@@ -13,6 +13,7 @@ import pyarrow as pa
 from biomedica.schema import table_schema
 from biomedica.store.dataset import Dataset
 from biomedica.store.report import Report
+from biomedica.store.storage import fault
 
 __all__ = ["DATA_FILE", "checked_batches"]
 
@@ -56,7 +57,11 @@ def _rows(
 ) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
-    source = _opened(dataset, logged, report, deep=deep)
+    where = dataset.storage.uri(f"{logged.table}/{logged.name}")
+    try:
+        source = _opened(dataset, logged, report, deep=deep)
+    except OSError as error:
+        raise fault(error, "read", where) from None
     try:
         file = pq.ParquetFile(source)
         if not _fits(file, logged, report):
@@ -65,6 +70,8 @@ def _rows(
         while (batch := next(batches, None)) is not None:
             yield batch.select(list(columns))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if "AWS Error" in str(error):  # of the network or the server, and not of the file
+            raise fault(error, "read", where) from None
         report.add("file_unreadable", logged.table, logged.name, f"{type(error).__name__} in Parquet")
     finally:
         source.close()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from biomedica.config import StoreConfig, is_uri
@@ -18,6 +19,12 @@ from biomedica.errors import BiomedicaError, Deferred, StoreError
 from biomedica.store.aws import AwsAccess
 
 __all__ = ["Storage", "fault", "is_passing", "no_conditional_put", "open_storage"]
+
+PATIENCE_SECONDS = 20.0
+"""How long writes are tried again that object_store does not: it takes a connection that was cut
+in a write for a write that may have happened. Ours may happen twice."""
+
+Result = TypeVar("Result")
 
 _NO_SPACE = re.compile(r"os error (28|122)\b|StorageFull|No space left|Disk quota", re.IGNORECASE)
 _FORBIDDEN = re.compile(
@@ -117,6 +124,21 @@ class Storage:
 
         Raises StoreError where the file there has another size.
         """
+        return self.patiently(lambda: self._put_new(path, data))
+
+    def patiently(self, write: Callable[[], Result]) -> Result:
+        """Do a write that may happen twice, again after a passing fault of an object store."""
+        deadline, wait = time.monotonic() + PATIENCE_SECONDS, 0.25
+        while True:
+            try:
+                return write()
+            except Deferred:
+                if self.is_local or time.monotonic() + wait > deadline:
+                    raise
+            time.sleep(wait)
+            wait *= 2
+
+    def _put_new(self, path: str, data: Any) -> bool:
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError
 
@@ -208,6 +230,9 @@ class Storage:
 
     def delete(self, path: str) -> None:
         """Remove a file; no error where there is none."""
+        self.patiently(lambda: self._delete(path))
+
+    def _delete(self, path: str) -> None:
         import obstore
         from obstore.exceptions import BaseError
 

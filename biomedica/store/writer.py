@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any
 
 from biomedica.config import StoreConfig
-from biomedica.errors import StaleWriterError, StoreError
+from biomedica.errors import Deferred, StaleWriterError, StoreError
 from biomedica.schema import table_schema
 from biomedica.store import log
 from biomedica.store.shards import DataFile, key_column
@@ -196,12 +196,11 @@ class DatasetWriter:
         from deltalake import CommitProperties, Transaction
         from deltalake.exceptions import CommitFailedError
 
-        properties = CommitProperties(
-            custom_metadata=metadata, app_transactions=[Transaction(log.WRITER, self.epoch)]
-        )
-        for _ in range(_TRIES):
+        def attempt() -> bool:
             self._refresh(table, taking=taking)
             handle = self._tables[table]
+            epoch = Transaction(log.WRITER, self.epoch)
+            properties = CommitProperties(custom_metadata=metadata, app_transactions=[epoch])
             write = partial(
                 handle.create_write_transaction,
                 actions(),
@@ -212,10 +211,18 @@ class DatasetWriter:
             try:
                 log.with_delta(self.storage, table, "write", write)
             except CommitFailedError:
-                continue
-            after = self._refresh(table)
-            self._told(table)
-            return after
+                return False
+            except Deferred:
+                # it may have happened all the same, and must not look like another run's
+                self.epoch += taking
+                raise
+            return True
+
+        for _ in range(_TRIES):
+            if self.storage.patiently(attempt):
+                after = self._refresh(table)
+                self._told(table)
+                return after
         raise StoreError(
             f"{self.storage.uri(table)} is being written by another program: stop it and run again"
         )
@@ -248,21 +255,20 @@ def _create(storage: Storage, table: str, model: dict[str, Any] | None) -> None:
         "delta.checkpointInterval": "10",
         "delta.dataSkippingStatsColumns": key_column(table),
     }
-    try:
-        log.with_delta(
-            storage,
-            table,
-            "write",
-            lambda: DeltaTable.create(
-                storage.uri(table),
-                schema=Schema.from_arrow(table_schema(table)),
-                mode="ignore",
-                name=table,
-                description=json.dumps(model, sort_keys=True) if model is not None else None,
-                configuration=configuration,
-                storage_options=storage.delta_options(),
-            ),
+
+    def make() -> None:
+        DeltaTable.create(
+            storage.uri(table),
+            schema=Schema.from_arrow(table_schema(table)),
+            mode="ignore",
+            name=table,
+            description=json.dumps(model, sort_keys=True) if model is not None else None,
+            configuration=configuration,
+            storage_options=storage.delta_options(),
         )
+
+    try:
+        storage.patiently(lambda: log.with_delta(storage, table, "write", make))
     except CommitFailedError:
         if not log.table_exists(storage, table):
             raise

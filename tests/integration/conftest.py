@@ -77,17 +77,22 @@ ROUTE = ("shard",)
 """columns that may differ between two routes to the same dataset"""
 
 
-def rows(root: Path, table: str, *, drop: Sequence[str] = ROUTE) -> list[dict[str, Any]]:
+def opened(root: Path | Dataset) -> Dataset:
+    """A dataset by its folder; one that lies elsewhere is given open."""
+    return root if isinstance(root, Dataset) else Dataset.open(str(root))
+
+
+def rows(root: Path | Dataset, table: str, *, drop: Sequence[str] = ROUTE) -> list[dict[str, Any]]:
     """The live rows of a table sorted by key, without what depends on the route."""
     found: list[dict[str, Any]] = []
-    for batch in Dataset.open(str(root)).batches(table):
+    for batch in opened(root).batches(table):
         found += batch.to_pylist()
     key = KEYS.get(table, ["pair_id"])
     found.sort(key=lambda row: [(row[name] is None, row[name] or 0) for name in key])
     return [{name: value for name, value in row.items() if name not in drop} for row in found]
 
 
-def assert_same(one: Path, other: Path, *, same_source: bool = True) -> None:
+def assert_same(one: Path | Dataset, other: Path | Dataset, *, same_source: bool = True) -> None:
     """The same rows in every core table, none twice."""
     drop = ROUTE if same_source else (*ROUTE, "source_uri")
     for table, key in KEYS.items():
@@ -98,11 +103,11 @@ def assert_same(one: Path, other: Path, *, same_source: bool = True) -> None:
         assert first == second
 
 
-def data_files(root: Path) -> dict[str, bytes]:
+def data_files(root: Path | Dataset) -> dict[str, bytes]:
     """The Parquet files of a dataset's newest version."""
-    dataset = Dataset.open(str(root))
+    dataset = opened(root)
     return {
-        f"{table}/{path}": (root / table / path).read_bytes()
+        f"{table}/{path}": dataset.storage.get(f"{table}/{path}")
         for table in dataset.tables
         for path, _, _ in dataset.files(table)
     }
