@@ -49,7 +49,7 @@ def build(
     from biomedica.archive import Archive
     from biomedica.config import BuildConfig, load_config
     from biomedica.pipeline import run_build
-    from biomedica.pipeline.progress import tell
+    from biomedica.pipeline.progress import tell, without_advice
 
     overrides = {
         "source": None if source is None else os.fspath(source),
@@ -59,7 +59,8 @@ def build(
         **(options or {}),
     }
     settings = load_config(BuildConfig, None if config is None else os.fspath(config), overrides)
-    report = run_build(settings, quiet=quiet).to_dict()
+    with without_advice():
+        report = run_build(settings, quiet=quiet).to_dict()
     if not quiet:
         for line in _summary(report):
             tell(line)

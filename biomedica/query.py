@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -70,7 +70,9 @@ def ask(connection: Any, act: Callable[[], Result], seconds: float | None = None
         try:
             return future.result(seconds)
         except (KeyboardInterrupt, NotInTime):
-            connection.interrupt()
+            while not future.done():  # what has not begun yet does not hear the first one
+                connection.interrupt()
+                wait([future], 0.1)
             raise
 
 

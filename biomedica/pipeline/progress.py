@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import psutil
 
-__all__ = ["Progress", "duration", "tell"]
+__all__ = ["Progress", "duration", "tell", "without_advice"]
 
 LOG_SECONDS = 30.0
 SCREEN_SECONDS = 0.2
@@ -124,6 +128,20 @@ class _Notebook:
 def tell(text: str) -> None:
     """One line for the user: an output of the notebook's cell, or a line on stderr."""
     _place(None).note(text)
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Neither tqdm nor Ray recommends widgets to a notebook: our line needs none."""
+    logger = logging.getLogger("ray.widgets.util")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def _place(stream: TextIO | None) -> _Log | _Terminal | _Notebook:
