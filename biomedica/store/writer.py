@@ -210,12 +210,13 @@ class DatasetWriter:
             )
             try:
                 log.with_delta(self.storage, table, "write", write)
-            except CommitFailedError:
-                return False
-            except Deferred:
-                # it may have happened all the same, and must not look like another run's
+            except (CommitFailedError, Deferred) as error:
+                # it may be there all the same, its answer lost: next time it must not look to us
+                # like another run's
                 self.epoch += taking
-                raise
+                if isinstance(error, Deferred):
+                    raise
+                return False
             return True
 
         for _ in range(_TRIES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from biomedica.config import StoreConfig
 from biomedica.errors import Deferred, StoreError
-from biomedica.store import Dataset, DatasetWriter, open_storage
+from biomedica.store import Dataset, DatasetWriter, open_storage, verify
+from tests.faulty import FaultyProxy
 from tests.seaweed import free_ports
 
 from .synthetic import shard_files
@@ -175,3 +177,40 @@ def test_a_profile_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.Monke
     config = StoreConfig(endpoint_url="http://127.0.0.1:9", profile="lab")
     with pytest.raises(StoreError, match="lab"):
         Dataset.open("s3://bucket/root", config)
+
+
+class LossyProxy(FaultyProxy):
+    """Lets writes through and cuts the connection in place of some of the answers."""
+
+    def forward(
+        self, method: str, path: str, headers: list[tuple[str, str]], body: bytes
+    ) -> tuple[int, str, list[tuple[str, str]], bytes]:
+        answer = super().forward(method, path, headers, body)
+        lost = random.Random(f"{path} {self._seen[path]}").random() < 0.4
+        if method in ("PUT", "DELETE") and answer[0] < 300 and lost:
+            self.injected["lost"] += 1
+            raise ConnectionAbortedError
+        return answer
+
+
+def test_writes_whose_answer_is_lost(forgetful: tuple[Forgetful, StoreConfig]) -> None:
+    """They happen twice, and the dataset is as if they had happened once."""
+    gateway, config = forgetful
+    gateway.forgets = False
+    assert config.endpoint_url
+    root = "s3://forgetful/lossy"
+    nothing = dict.fromkeys(("unavailable", "resets", "truncated", "corrupted"), 0.0)
+    with LossyProxy(config.endpoint_url, seed=0, **nothing) as proxy:
+        through = StoreConfig(endpoint_url=proxy.endpoint, region="us-east-1")
+        with DatasetWriter.begin(root, through) as writer:
+            for number in range(3):
+                files = shard_files(writer.storage, str(number) * 16, [number + 1])
+                version = writer.commit(files)
+        with DatasetWriter.begin(root, through) as writer:
+            files = shard_files(writer.storage, "4" * 16, [4])
+            version = writer.commit(files)
+        assert proxy.injected["lost"] > 5
+    dataset = Dataset.open(root, config)
+    assert dataset.version == version
+    assert (dataset.count("articles"), dataset.count("pairs")) == (4, 8)
+    assert verify(root, config, repair=True).ok
