@@ -140,7 +140,11 @@ class Archive:
 
     def _select(self, table: str, columns: Sequence[str] | None, where: str | None) -> Selection:
         schema = table_schema(table)
-        names = [columns] if isinstance(columns, str) else list(columns or schema.names)
+        names = (
+            [columns]
+            if isinstance(columns, str)
+            else list(schema.names if columns is None else columns)
+        )
         statement = select_statement(table, schema, names, where)
         return Selection(self._dataset, table, tuple(names), where, statement)
 

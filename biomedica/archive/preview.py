@@ -21,11 +21,10 @@ MAX_TOUCHED_SHARDS = 64
 """with superseded rows in more shards than this, counts are upper bounds from the log"""
 LICENSE_FILES = 32
 PICTURES = 6
-MAX_IMAGE_BYTES = 16 << 20
-"""images of one file that may be read to reach its pictures"""
-BUFFER = 256 << 10
+PICTURE_FILES = 3
+"""of each, one row group is read: at most 64 MB of images, mostly a tenth of that"""
 
-_SMALL = ["pair_id", "article_id", "shard", "figure_label", "caption", "license_code", "byte_size"]
+_SMALL = ["pair_id", "article_id", "shard", "figure_label", "caption", "license_code"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ def _pictures(dataset: Dataset) -> tuple[list[Picture], int]:
     if "pairs" not in dataset.tables:
         return [], 0
     paths = [path for path, _, rows in dataset.files("pairs") if rows]
-    chosen = _spread(paths, PICTURES)
+    chosen = _spread(paths, PICTURE_FILES)
     hidden = hidden_rows(dataset.superseded())
     pictures: list[Picture] = []
     unreadable = 0
@@ -145,39 +144,32 @@ def _pictures(dataset: Dataset) -> tuple[list[Picture], int]:
 
 
 def _pictures_of_file(dataset: Dataset, path: str, hidden: Any, count: int) -> list[Picture]:
-    """Pairs of the file's first row group, read page by page up to the last of them."""
+    """Live pairs of the file's first row group."""
     import pyarrow.parquet as pq
 
     filesystem, base = dataset.storage.arrow_filesystem()
     with filesystem.open_input_file(f"{base}/pairs/{path}") as handle:
-        file = pq.ParquetFile(handle, pre_buffer=False, buffer_size=BUFFER)
+        file = pq.ParquetFile(handle)
         rows = file.read_row_group(0, columns=_SMALL).combine_chunks()
-        rows = rows.append_column("row", pa.array(range(rows.num_rows)))
-        chosen = _rows_to_show(rows, hidden, count)
-        if not chosen:
-            return []
-        images = file.iter_batches(batch_size=1, row_groups=[0], columns=["image"])
-        wanted = {row["row"] for row in chosen}
-        data: dict[int, bytes] = {}
-        for position, batch in enumerate(images):
-            if position in wanted:
-                data[position] = batch["image"][0].as_py()["bytes"]
-            if len(data) == len(wanted):
-                break
+        chosen = _rows_to_show(rows.append_column("row", pa.array(range(rows.num_rows))), hidden, count)
+        images = file.read_row_group(0, columns=["image"])["image"] if chosen else None
     return [
-        Picture(r["pair_id"], r["figure_label"], r["caption"], r["license_code"], data[r["row"]])
-        for r in chosen
+        Picture(
+            row["pair_id"],
+            row["figure_label"],
+            row["caption"],
+            row["license_code"],
+            images[row["row"]].as_py()["bytes"],
+        )
+        for row in chosen
+        if images is not None
     ]
 
 
 def _rows_to_show(rows: pa.Table, hidden: Any, count: int) -> list[dict[str, Any]]:
-    """Live rows of different articles where there are enough, at equal distances."""
-    read, near = 0, []
-    for size in rows["byte_size"].to_pylist():
-        read += size or 0
-        near.append(read <= MAX_IMAGE_BYTES)
+    """Live rows at equal distances, of different articles where there are enough."""
     live: list[dict[str, Any]] = []
-    for batch in rows.filter(pa.array(near, pa.bool_())).to_batches():
+    for batch in rows.to_batches():
         live += hide(batch, "pairs", hidden).to_pylist()
     articles = list({row["article_id"]: row for row in reversed(live)}.values())[::-1]
     return _spread(articles if len(articles) >= count else live, count)

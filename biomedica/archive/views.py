@@ -21,7 +21,7 @@ def connect_tables(dataset: Dataset, tables: Sequence[str]) -> Any:
     threads = 1 if hidden.num_rows else None
     connection = connect({**files, "superseded": hidden}, threads=threads)
     for n, table in enumerate(tables):
-        article = "article_id" if table in CORE else "split_part(pair_id, '/', 1)"
+        article = "f.article_id" if table in CORE else "split_part(f.pair_id, '/', 1)"
         condition = (
             " WHERE NOT EXISTS (SELECT 1 FROM superseded AS old "
             f"WHERE old.article_id = {article} AND old.shard = f.shard)"
