@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import fs
 
 import biomedica
+import biomedica.pipeline
 from biomedica.archive import html, preview
-from biomedica.errors import ConfigError, StoreError
+from biomedica.config import BuildConfig
+from biomedica.errors import ConfigError, Deferred, StoreError
+from biomedica.pipeline import RunReport
 from biomedica.schema import PAIRS
 from biomedica.store import DataFile, DatasetWriter, Storage, open_storage, table_of, write_file
 
@@ -435,3 +441,93 @@ def test_words_for_untrained_models(archive: biomedica.Archive) -> None:
     untrained = preview.Model("tiny-0", "tiny", 4, 8, True)
     models = preview.Overview(found.counts, True, [], 0, False, [untrained], [], 0)
     assert "tiny-0 is untrained: its embeddings mean nothing" in html.overview("x", 1, models, None)
+
+
+# -- the door
+
+
+def test_a_mistake_has_no_traceback_in_a_notebook(archive: biomedica.Archive) -> None:
+    """IPython shows what this method gives, in place of every frame."""
+    with pytest.raises(ConfigError) as caught:
+        archive.pairs(where="licence = 1")
+    (line,) = caught.value._render_traceback_()
+    assert line == f"ConfigError: {caught.value}"
+    assert Deferred("the store is busy")._render_traceback_() == ["Deferred: the store is busy"]
+    assert not hasattr(RuntimeError, "_render_traceback_")
+
+
+@pytest.fixture
+def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[BuildConfig, bool]]:
+    """The settings that `build` hands to the run; the run itself is left out."""
+    calls: list[tuple[BuildConfig, bool]] = []
+
+    def run_build(config: BuildConfig, *, quiet: bool) -> RunReport:
+        calls.append((config, quiet))
+        return RunReport(
+            articles_requested=7, articles_skipped=3, articles=2, articles_rejected=1,
+            articles_deferred=1, pairs=9, rejects=4, version=4, dataset=str(root),
+            deferred=[("PMC9.1", "timed out")], untrained_models=["tiny-0"], seconds=2.0,
+        )  # fmt: skip
+
+    monkeypatch.setattr(biomedica.pipeline, "run_build", run_build)
+    return calls
+
+
+def test_build_takes_what_a_notebook_has(
+    root: Path, asked: list[tuple[BuildConfig, bool]], tmp_path: Path
+) -> None:
+    many = ["PMC1", "PMC2.1"]
+    for ids in (many, tuple(many), (i for i in many), pd.Series(many), np.array(many), pa.array(many)):
+        biomedica.build(tmp_path, root, ids, quiet=True)
+    assert [config.ids for config, _ in asked] == [("PMC1", "PMC2.1")] * 6
+    biomedica.build(tmp_path, root, tmp_path / "ids.txt", models=tmp_path / "model", quiet=True)
+    config, quiet = asked[-1]
+    assert config.ids == (str(tmp_path / "ids.txt"),)
+    assert config.embed.models == (str(tmp_path / "model"),)
+    assert (config.source, config.dataset, quiet) == (str(tmp_path), str(root), True)
+    (tmp_path / "my.yaml").write_text(
+        f"source: {tmp_path}\ndataset: {root}\nimage: {{max_pixels: 5}}\n"
+    )
+    biomedica.build(config=tmp_path / "my.yaml", options={"runtime.workers": 1}, quiet=True)
+    config, _ = asked[-1]
+    assert (config.ids, config.image.max_pixels, config.runtime.workers) == (None, 5, 1)
+
+
+@pytest.mark.usefixtures("asked")
+def test_build_is_never_silent_about_counts(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = biomedica.build(tmp_path, root)
+    told = capsys.readouterr().err
+    assert told.splitlines() == [
+        "7 articles requested: 3 done before, 2 written, 1 rejected, 1 deferred · 9 pairs · 4 rejects "
+        "· version 4",
+        "deferred for a passing fault, build again to take them: PMC9.1 (timed out)…",
+        "tiny-0 is untrained: its embeddings mean nothing",
+    ]
+    assert archive.report is not None
+    assert (archive.report["articles_deferred"], archive.version) == (1, 4)
+    assert "7 articles requested = 3 done before + 2 written" in archive._repr_html_()
+    biomedica.build(tmp_path, root, quiet=True)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"source": "x"}, "dataset: Field required"),
+        ({"out": "x"}, "source: Field required"),
+        ({"source": "x", "out": "y", "options": {"image.max_pixel": 1}}, "image.max_pixel"),
+        ({"source": "x", "out": "y", "config": "nowhere.yaml"}, "nowhere.yaml"),
+    ],
+)
+def test_mistakes_in_a_call_of_build(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        biomedica.build(**arguments)
+
+
+def test_importing_the_door_is_cheap() -> None:
+    heavy = {"torch", "ray", "duckdb", "deltalake", "matplotlib", "IPython", "pyarrow", "PIL", "numpy"}
+    code = "import biomedica, sys; biomedica.build; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert heavy & {name.partition(".")[0] for name in done.stdout.split()} == set()
