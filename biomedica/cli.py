@@ -80,7 +80,7 @@ def main() -> None:
         mid_run = isinstance(error, (RunStopped, StaleWriterError))
         _fail(error, debug, Exit.INCOMPLETE if mid_run else Exit.NOT_STARTED)
     except Deferred as error:
-        _fail(error, debug, Exit.NOT_STARTED)
+        _fail(Deferred(f"{error}; run the same command again"), debug, Exit.NOT_STARTED)
     except SystemExit as ended:
         if ended.code != CTRL_C:
             raise

@@ -64,7 +64,7 @@ class AwsAccess:
             reason = error.strerror or type(error).__name__
             raise Deferred(
                 f"the object store of {self.root} does not answer at {self.endpoint} ({reason}): "
-                "start it, or correct store.endpoint_url, and run the same command again"
+                "start it, or correct store.endpoint_url"
             ) from None
 
     def obstore_options(self) -> dict[str, Any]:

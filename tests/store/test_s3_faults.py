@@ -167,7 +167,7 @@ def test_nobody_listens() -> None:
     (port,) = free_ports(1)
     config = StoreConfig(endpoint_url=f"http://127.0.0.1:{port}")
     for door in (Dataset.open, DatasetWriter.begin):
-        with pytest.raises(Deferred, match=f"does not answer at http://127.0.0.1:{port}.*run the same"):
+        with pytest.raises(Deferred, match=f"does not answer at http://127.0.0.1:{port}.*start it"):
             door("s3://bucket/root", config)
 
 
