@@ -179,7 +179,12 @@ def sentence(action: Callable[[], object]) -> str:
 
 @pytest.fixture
 def few_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+    """boto3 tries again at once, and does not slow down after a SlowDown."""
+    retries = "botocore.retries"
+    monkeypatch.setattr(f"{retries}.standard.ExponentialBackoff.delay_amount", lambda *_: 0.0)
+    monkeypatch.setattr(
+        f"{retries}.adaptive.ClientRateLimiter.on_sending_request", lambda *_, **__: None
+    )
 
 
 def test_an_empty_bucket(cloud: Cloud) -> None:
@@ -285,7 +290,7 @@ def add_region(answer: tuple[int, str, list[tuple[str, str]], bytes]) -> Any:
 
 @pytest.mark.parametrize("fault", ["unavailable", "resets", "truncated", "html", "forbidden"])
 def test_a_listing_that_breaks_off_is_no_shorter_list(
-    cloud: Cloud, proxied: Proxied, fault: str, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, proxied: Proxied, fault: str, few_waits: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(8, 12):
         cloud.put(f"metadata/PMC{number}.1.json", b"{}")
