@@ -163,7 +163,7 @@ def test_the_next_run_takes_the_deferred_alone_and_says_so(
     done = cli("build", "--source", source, "--out", out, "--quiet", "--set", "runtime.gpus=0")
     assert done.returncode == 1, done.stderr
     waiting = [one["article_id"] for one in truth["defects"] if one["outcome"] == "deferred"]
-    assert all(article in done.stdout for article in waiting)
+    assert all(article in done.stdout for article in waiting), done.stdout + done.stderr
     assert "MD5" in done.stdout
     again = build(source, out)
     assert (again.articles, again.articles_rejected, again.pairs) == (0, 0, 0)
