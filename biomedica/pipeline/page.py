@@ -14,7 +14,7 @@ from typing import Any
 from biomedica._version import __version__
 from biomedica.config import JobConfig
 from biomedica.embedding import ModelInfo
-from biomedica.errors import BiomedicaError, Deferred, StoreError
+from biomedica.errors import BiomedicaError, Deferred, StaleWriterError, StoreError
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.report import RunReport
 from biomedica.reporting import (
@@ -43,7 +43,8 @@ def reported(command: str, config: JobConfig, report: RunReport) -> Iterator[lis
     """Writes the run's page when the block ends; `report.report` then says where it lies.
 
     The models of the run are put into the list that is given. A block that raises before
-    `report.record.begin` leaves no page. A page that cannot be written is a warning.
+    `report.record.begin`, or because of the store where the page would lie, leaves no page. A page
+    that cannot be written is a warning.
     """
     asked = _asked(getattr(config, "ids", None)) if command == "build" else ""
     settings = config.model_copy(update={"ids": None}) if command == "build" else config
@@ -56,11 +57,22 @@ def reported(command: str, config: JobConfig, report: RunReport) -> Iterator[lis
             page = _page(command, settings, report, models, asked)
             page.stopped = _why(error)
             _take_out_lost(page, report.record.pending)
-            _write(page, settings, report)
+            if not _store_is_away(error):
+                _write(page, settings, report)
+            elif config.report is not None:
+                page.unread = "the dataset cannot be reached"
+                _write(page, settings, report)
             if report.report:
                 print(f"report: {report.report}", file=sys.stderr, flush=True)
         raise
     _write(_page(command, settings, report, models, asked), settings, report)
+
+
+def _store_is_away(error: BaseException) -> bool:
+    """Whether a run stopped because of its store: to try it once more would take minutes."""
+    causes = (error, error.__cause__)
+    found = any(isinstance(cause, (StoreError, Deferred)) for cause in causes)
+    return found and not isinstance(error, StaleWriterError)
 
 
 def _why(error: BaseException) -> str:
@@ -154,7 +166,7 @@ def _warn(why: str) -> None:
 def _read_examples(page: RunPage, config: JobConfig, report: RunReport) -> None:
     """Rejects and pairs to look at, from what this run committed."""
     record = report.record
-    if not record.shards.items and not record.rejecting:
+    if page.unread or not (record.shards.items or record.rejecting):
         return
     try:
         dataset = Dataset.open_if_exists(config.dataset, config.store)

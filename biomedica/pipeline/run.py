@@ -52,8 +52,9 @@ class Committer:
     def take(self, summaries: Generator[Summary, None, None]) -> set[str]:
         """Accept summaries as they come; the shards that were heard of, failed ones included.
 
-        Raises RunStopped when the store cannot be written, or is silent for every worker. Whatever is raised, the generator is
-        closed: an execution of Ray Data that outlives its session would start another Ray.
+        Raises RunStopped when the store cannot be written, or is silent for every worker. Whatever
+        is raised, the generator is closed: an execution of Ray Data that outlives its session would
+        start another Ray.
         """
         heard: set[str] = set()
         try:
@@ -61,7 +62,8 @@ class Committer:
                 for summary in coming:
                     heard.add(summary.shard)
                     if summary.fatal:
-                        raise RunStopped(f"{summary.fault}; what was committed stays")
+                        stopped = RunStopped(f"{summary.fault}; what was committed stays")
+                        raise stopped from StoreError(summary.fault)
                     self.accept(summary)
                     if time.monotonic() - self._last >= self.seconds:
                         self.commit()
@@ -92,7 +94,8 @@ class Committer:
         """One silence may be bad luck; two for every worker in a row are a store that is away."""
         self._silent = self._silent + 1 if summary.silent else 0
         if self._silent >= self._most_silent:
-            raise RunStopped(f"{summary.fault}; what was committed stays, run the same command again")
+            stopped = f"{summary.fault}; what was committed stays, run the same command again"
+            raise RunStopped(stopped) from Deferred(summary.fault)
 
     def commit(self) -> None:
         """Commit what was accepted. Raises RunStopped: the run cannot go on."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from biomedica.config import JobConfig, load_config
-from biomedica.errors import RunStopped
+from biomedica.errors import Deferred, RunStopped, StoreError
 from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline import run_embed
 from biomedica.pipeline.graph import Graph
@@ -193,7 +193,7 @@ def stopping(error: BaseException, after: int) -> Any:
     ("error", "why", "committed"),
     [
         (KeyboardInterrupt(), "Ctrl-C", False),
-        (RunStopped("no space left for /d"), "no space left", True),
+        (RunStopped("the workers cannot go on"), "workers cannot", True),
     ],
 )
 def test_a_run_that_stops_says_so(
@@ -219,6 +219,24 @@ def test_a_run_that_stops_says_so(
     monkeypatch.undo()
     assert build(sample, out, runtime__articles_per_shard=3).articles_skipped == done_at_all
     assert len(pages(out)) == 2
+
+
+@pytest.mark.parametrize("cause", [StoreError("no space left for /d"), Deferred("cannot write now")])
+def test_a_store_that_is_away_is_not_asked_again(
+    cause: Exception, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = RunStopped(str(cause))
+    stopped.__cause__ = cause
+    monkeypatch.setattr(pipeline_build.Graph, "build", stopping(stopped, 1))
+    with pytest.raises(RunStopped):
+        build(sample, tmp_path / "out")
+    assert not (tmp_path / "out" / "_reports").exists()
+    page = tmp_path / "run.html"
+    with pytest.raises(RunStopped):
+        build(sample, tmp_path / "out", report=str(page))
+    shown = words(checked(page.read_text(encoding="utf-8")))
+    assert str(cause) in shown
+    assert "the dataset cannot be reached" in shown
 
 
 def test_deferred_articles_stand_in_the_page(sample: Path, tmp_path: Path) -> None:
