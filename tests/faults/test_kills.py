@@ -9,13 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from biomedica.store import verify
-from tests.faults.conftest import Driver, kill, workers_of
+from tests.faults.conftest import Driver, Place, kill, workers_of
 from tests.integration.conftest import assert_same, data_files
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 
-RUNS = 20
+RUNS, RUNS_ON_S3 = 20, 3
+WORKER_RUNS, WORKER_RUNS_ON_S3 = 3, 1
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,11 @@ def undisturbed(sample: Path, checkpoint: str, tmp_path_factory: pytest.TempPath
     return found
 
 
-def settled(out: Path) -> None:
-    """Every promise holds and, once repaired, nothing is left behind by the dead."""
-    report = verify(str(out), repair=True)
-    assert report.ok, report.findings
-    assert not verify(str(out)).findings
-
-
-@pytest.mark.parametrize("seed", range(RUNS))
+@pytest.mark.parametrize(
+    ("place", "seed"),
+    [("folder", seed) for seed in range(RUNS)] + [("s3", seed) for seed in range(RUNS_ON_S3)],
+    indirect=["place"],
+)
 def test_a_killed_driver(
     seed: int,
     sample: Path,
@@ -53,37 +50,42 @@ def test_a_killed_driver(
     articles: list[str],
     undisturbed: Undisturbed,
     driver: Driver,
-    tmp_path: Path,
+    place: Place,
 ) -> None:
     """Killed at a random moment; the rerun asks for the same, a larger or a shuffled list."""
     chance = random.Random(seed)
     models = [checkpoint] if seed % 4 == 0 else []
     expected, seconds = undisturbed[bool(models)]
-    out = tmp_path / "out"
+    out = place / "out"
     kind = ("same", "larger", "shuffled")[seed % 3]
     first = articles[: len(articles) // 2] if kind == "larger" else articles
     process = driver.start(sample, out, first, embed__models=models)
     kill(process, chance.uniform(0.3, 1.0) * seconds)
     ids = chance.sample(articles, len(articles)) if kind == "shuffled" else articles
     driver.finish(sample, out, ids, embed__models=models)
-    assert_same(out, expected)
+    assert_same(out.open(), expected)
     if kind != "larger":  # another cut of the list gives other files with the same rows
-        assert data_files(out) == data_files(expected)
-    settled(out)
+        assert data_files(out.open()) == data_files(expected)
+    out.settled()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("place", "seed"),
+    [("folder", seed) for seed in range(WORKER_RUNS)]
+    + [("s3", seed) for seed in range(WORKER_RUNS_ON_S3)],
+    indirect=["place"],
+)
 def test_killed_workers(
     seed: int,
     sample: Path,
     checkpoint: str,
     undisturbed: Undisturbed,
     driver: Driver,
-    tmp_path: Path,
+    place: Place,
 ) -> None:
     """A run whose actors are killed at random ends well on its own."""
     chance = random.Random(seed)
-    out = tmp_path / "out"
+    out = place / "out"
     process = driver.start(sample, out, embed__models=[checkpoint])
     killed = 0
     while process.poll() is None and killed < 3:
@@ -97,29 +99,33 @@ def test_killed_workers(
             killed += 1
     assert killed
     driver.ended_well(process)
-    assert_same(out, undisturbed[True][0])
-    settled(out)
+    assert_same(out.open(), undisturbed[True][0])
+    out.settled()
 
 
+@pytest.mark.parametrize(
+    ("place", "step"), [("folder", 1), ("s3", 3)], indirect=["place"], ids=["folder", "s3"]
+)
 def test_a_stop_between_each_pair_of_table_commits(
-    sample: Path, articles: list[str], driver: Driver, tmp_path: Path
+    step: int, sample: Path, articles: list[str], driver: Driver, place: Place, tmp_path: Path
 ) -> None:
-    """The run dies after its first commit of a table, its second, its third…, until none is left.
+    """The run dies after its first commit of a table, its second, its third…, until none is left;
+    on S3 after every third.
 
     With embeddings tables among them: tests/store/test_writer.py.
     """
-    few, never = articles[:6], 10_000
-    driver.finish(sample, tmp_path / "expected", few)
+    few, never, expected = articles[:6], 10_000, tmp_path / "expected"
+    driver.finish(sample, expected, few)
     deaths = 0
-    for commits in range(1, 40):
-        out = tmp_path / f"out-{commits}"
+    for commits in range(1, 40, step):
+        out = place / f"out-{commits}"
         if driver.start(sample, out, few, die_after=commits).wait(timeout=240) == 0:
             break
         deaths += 1
         driver.finish(sample, out, few, die_after=never)
-        assert_same(out, tmp_path / "expected")
-        assert data_files(out) == data_files(tmp_path / "expected")
-        settled(out)
+        assert_same(out.open(), expected)
+        assert data_files(out.open()) == data_files(expected)
+        out.settled()
     else:
         pytest.fail("the run never ended")
-    assert deaths >= 10  # four tables taken over, then two shards of three tables each
+    assert deaths >= 10 // step  # four tables taken over, then two shards of three tables each

@@ -63,6 +63,27 @@ def test_an_article_that_kills_its_worker(sample: Path, driver: Driver, tmp_path
     assert Dataset.open(str(out)).version == before
 
 
+def test_workers_that_die_while_they_start(sample: Path, tmp_path: Path) -> None:
+    """A few tries, then one sentence: the run does not start them for ever."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
+    variables = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(
+        [*command, "-q"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=variables | {ABORT_VARIABLE: "start"},
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert "workers" in line
+    assert "died" in line
+    assert verify(str(out)).ok
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of two megabytes."""
@@ -102,7 +123,8 @@ def test_no_space_on_the_output(sample: Path, small_disk: Path) -> None:
         assert verify(str(out), deep=False).ok
 
 
-def test_ctrl_c_stops_a_run(sample: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_a_run(sent: signal.Signals, sample: Path, tmp_path: Path) -> None:
     """One line, status 1, and a dataset that the same command completes."""
     out = tmp_path / "out"
     command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
@@ -113,7 +135,7 @@ def test_ctrl_c_stops_a_run(sample: Path, tmp_path: Path) -> None:
     deadline = time.monotonic() + 60
     while not list((out / "pairs").glob("*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
     if process.returncode != 0:  # it may have ended just before
         assert process.returncode == 1
