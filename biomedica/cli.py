@@ -100,15 +100,22 @@ def _fail(error: Exception, debug: bool, code: Exit) -> NoReturn:
     sys.exit(code)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
     ] = False,
 ) -> None:
-    if version:
-        print(__version__)
-        raise typer.Exit
+    """Options before the command."""
 
 
 def _emit(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:

@@ -95,7 +95,7 @@ class EmbedConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where models run; auto: a GPU where there is one"
     )
-    threads: int = Field(1, gt=0, description="torch threads of one CPU actor")
+    threads: int = Field(1, gt=0, le=1024, description="torch threads of one CPU actor")
 
     @field_validator("models")
     @classmethod
@@ -172,7 +172,7 @@ class RuntimeConfig(_Section):
         None, gt=0, description="ids a chunk; absent: 10 to 200, by the number requested"
     )
     shard_bytes: int = Field(80 * MIB, gt=0, description="image bytes after which a new file begins")
-    io_threads: int = Field(16, gt=0, description="reads in flight in one actor")
+    io_threads: int = Field(16, gt=0, le=1024, description="reads in flight in one actor")
     commit_seconds: float = Field(5.0, ge=0, description="time between commits")
     object_store_bytes: int | None = Field(None, gt=0, description="Ray object store of a local run")
 

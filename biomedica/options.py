@@ -87,7 +87,8 @@ def read_overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
             overrides[name] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigError(f"--set {text!r}: the value is not YAML") from None
-    return overrides | {name.replace("__", "."): value for name, value in named.items()}
+    given = {name: value for name, value in named.items() if value is not None}
+    return overrides | {name.replace("__", "."): value for name, value in given.items()}
 
 
 def read_access(

@@ -13,7 +13,9 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import logging
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -331,6 +333,8 @@ def _fetch(repository: str, names: Sequence[str], *, local: bool = False) -> Pat
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 
+    # it tells of each try on the terminal; what counts is in our sentence
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     for name in names:
         try:
             return Path(hf_hub_download(repository, name, local_files_only=local))
@@ -349,7 +353,7 @@ def _need(path: Path | None, repository: str) -> Path:
 
 
 def _unreachable(model: str, instead: str, error: Exception) -> str:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
+    reason = textwrap.shorten(str(error), 160, placeholder=" …") or type(error).__name__
     return (
         f"cannot get {model} from the hub ({type(error).__name__}: {reason}): "
         f"check the name and the network, or pass a local checkpoint as {instead}."

@@ -6,6 +6,7 @@ Nothing raises out of them: a fault ends in the summary, and Ray's retries are f
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from biomedica.config import BuildConfig, JobConfig
 from biomedica.embedding import ModelInfo
+from biomedica.pipeline.articles import ABORT_VARIABLE
 from biomedica.pipeline.blocks import (
     pack_pixels,
     pack_vectors,
@@ -34,6 +36,8 @@ Batch = dict[str, Any]
 
 def _settle() -> None:
     """Models and modules stay as long as the process: the collector need not walk them again."""
+    if os.environ.get(ABORT_VARIABLE) == "start":
+        os.abort()
     gc.collect()
     gc.freeze()
 

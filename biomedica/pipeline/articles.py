@@ -27,7 +27,8 @@ from biomedica.sources import MediaIndex, Source, SourceArticle, resolve_media, 
 __all__ = ["ABORT_VARIABLE", "ArticleBuilder", "ArticleOutcome"]
 
 ABORT_VARIABLE = "BIOMEDICA_TEST_ABORT"
-"""Names an article id whose build ends the process, to test what a dying worker does to a run."""
+"""Names an article id whose build ends the process, or `start` for every worker that begins, to test
+what a dying worker does to a run."""
 
 ARTICLES_AHEAD = 4
 

@@ -17,7 +17,7 @@ from biomedica.pipeline.plan import Plan, make_plan, requested_articles
 from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.rows import Origin, reject_row
-from biomedica.pipeline.run import Committer, begun
+from biomedica.pipeline.run import RETRYING, Committer, begun
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.shard import settle, superseded_rows
 from biomedica.pipeline.specs import ShardSpec, Summary
@@ -122,10 +122,7 @@ class _Build:
         """
         left = self._pass(graph, shards, committer, alone=False)
         if left:
-            committer.progress.note(
-                f"shards that failed or were lost with their worker: {len(left):,}; "
-                "trying each of their articles"
-            )
+            committer.progress.note(RETRYING.format(len(left)))
         single = [one for spec in left for one in spec.alone(self.digest)]
         killers = self._pass(
             graph, self._pass(graph, single, committer, alone=True), committer, alone=True

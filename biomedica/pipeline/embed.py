@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.page import reported
 from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
-from biomedica.pipeline.run import Committer, begun
+from biomedica.pipeline.run import RETRYING, Committer, begun
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.shard import settle
 from biomedica.pipeline.specs import EmbedSpec, Summary
@@ -74,25 +75,44 @@ def embed_missing(
     committer: Committer,
     requested: pa.Table | None = None,
 ) -> None:
-    """Embed what `missing_embeddings` finds, with this one model."""
+    """Embed what `missing_embeddings` finds, with this one model; what failed article by article."""
     specs = missing_embeddings(dataset, info, requested)
     if not specs:
         return
     committer.progress.note(f"{info.slug}: {len(specs):,} shards to embed")
     committer.count_embedded(sum(spec.pairs for spec in specs))
-
-    def settled() -> Generator[Summary, None, None]:
-        with contextlib.closing(graph.with_model(info).embed(specs)) as coming:
-            for summary in coming:
-                settle(summary, [info.slug])
-                yield summary
-
-    heard = committer.take(settled())
-    # its worker died more often than Ray tries: the next run's
-    for shard in sorted({spec.shard for spec in specs} - heard):
-        committer.accept(Summary(shard, fault="lost with its worker"))
+    graph = graph.with_model(info)
+    failed = _pass(graph, specs, committer, alone=False)
+    left = [spec for spec in specs if spec.shard in failed]
+    if left:
+        committer.progress.note(RETRYING.format(len(left)))
+        single = [replace(spec, articles=(one,)) for spec in left for one in spec.articles]
+        for shard, times in sorted(_pass(graph, single, committer, alone=True).items()):
+            for _ in range(times):  # the next run's
+                committer.accept(Summary(shard, fault="lost with its worker"))
     committer.commit()
     committer.show(last=True)
+
+
+def _pass(
+    graph: Graph, specs: Sequence[EmbedSpec], committer: Committer, *, alone: bool
+) -> Counter[str]:
+    """Embed; of each shard, how many specs are to be tried again or were lost with their worker."""
+    left = Counter(spec.shard for spec in specs)
+    slugs = [info.slug for info in graph.infos]
+
+    def settled() -> Generator[Summary, None, None]:
+        with contextlib.closing(graph.embed(specs, alone=alone)) as coming:
+            for summary in coming:
+                settle(summary, slugs)
+                if summary.fault is None or summary.fatal or alone:
+                    left[summary.shard] -= 1
+                    yield summary
+                else:
+                    committer.put_off(summary)
+
+    committer.take(settled())
+    return +left
 
 
 def missing_embeddings(

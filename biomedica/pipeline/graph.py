@@ -76,9 +76,11 @@ class Graph:
         rows = [{"shard": spec.shard, "packed": spec.packed} for spec in specs]
         return self._run(rows, BuildActor, ParseActor, alone)
 
-    def embed(self, specs: Sequence[EmbedSpec]) -> Generator[Summary, None, None]:
-        """Embed images of shards that are in the store."""
-        return self._run([{"spec": spec.to_json()} for spec in specs], StoredActor, DecodeActor, False)
+    def embed(
+        self, specs: Sequence[EmbedSpec], *, alone: bool = False
+    ) -> Generator[Summary, None, None]:
+        """Embed images of shards that are in the store; alone: as for `build`."""
+        return self._run([{"spec": spec.to_json()} for spec in specs], StoredActor, DecodeActor, alone)
 
     def _run(
         self, rows: list[dict[str, str]], whole: type, first: type, alone: bool
@@ -96,7 +98,9 @@ class Graph:
 
         pool = _pool(len(rows), 1 if alone else None)
         faults: dict[str, Any] = {
-            "max_restarts": -1,
+            # after these Ray Data takes another actor; without an end, a worker that dies while it
+            # starts would be started for ever
+            "max_restarts": 3,
             "max_task_retries": 0 if alone else 2,
             "runtime_env": {"env_vars": MALLOC},
         }
@@ -131,13 +135,16 @@ class Graph:
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """What ends an execution of Ray Data as one sentence: a model that a node lacks, a lost head."""
-    from ray.exceptions import RayError
+    from ray.exceptions import ActorDiedError, RayError
 
     try:
         yield
     except RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         cause = lines[-1].removeprefix("biomedica.errors.") if lines else type(error).__name__
+        if isinstance(error, ActorDiedError) and "creation task" not in str(error):
+            cause = "they died again and again while they started, perhaps for want of memory"
+        cause = cause.rstrip(".")
         raise RunStopped(f"the workers cannot go on: {cause}; what was committed stays") from error
 
 

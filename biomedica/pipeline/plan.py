@@ -121,15 +121,11 @@ def _remains(
     """The articles to build of each chunk."""
     pmcids, versions = requested["pmcid"].to_numpy(), requested["version"].to_numpy()
     digests = requested["input_digest"].combine_chunks()
-    before = -1
     for start in range(0, len(pmcids), step):
         holdings = []
         for row in np.flatnonzero(todo[start : start + step]) + start:
             article = ArticleId(int(pmcids[row]), int(versions[row]))
-            replaces = list(replaced.get(article_key(*article), ()))
-            if article.pmcid != before:  # once, however many versions are built now
-                replaces += _bare(article, replaced)
-            before = article.pmcid
+            replaces = [*replaced.get(article_key(*article), ()), *_bare(article, replaced)]
             digest = digests[int(row)].as_py()
             text = "" if digest == UNKNOWN else digest.hex()
             holdings.append(Holding(str(article), text, ",".join(sorted(replaces))))
@@ -137,7 +133,10 @@ def _remains(
 
 
 def _bare(article: ArticleId, replaced: Mapping[int, Sequence[str]]) -> list[str]:
-    """Where the id stands as a reject without version: the source did not know it then."""
+    """Where the id stands as a reject without version: the source did not know it then.
+
+    Each of several versions names them, because any of them may be deferred.
+    """
     if not article.version:
         return []
     bare = ArticleId(article.pmcid, 0)

@@ -13,7 +13,9 @@ from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.specs import Summary
 from biomedica.store import DataFile, DatasetWriter
 
-__all__ = ["Committer", "begun"]
+__all__ = ["RETRYING", "Committer", "begun"]
+
+RETRYING = "shards that failed or were lost with their worker: {:,}; trying each of their articles"
 
 
 @contextlib.contextmanager

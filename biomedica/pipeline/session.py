@@ -6,7 +6,9 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import socket
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +27,7 @@ DATA_SETTINGS: dict[str, Any] = {
     "max_errored_blocks": -1,
     "enable_progress_bars": False,
     "print_on_execution_start": False,
-    "max_consecutive_actor_init_deaths": 3,
+    "max_consecutive_actor_init_deaths": 1,
 }
 """Ray Data as the spine needs it: a shard is one block; no bars but ours (ray.md §1, §6)."""
 
@@ -60,7 +62,8 @@ def ray_session(runtime: RuntimeConfig, *, debug: bool = False) -> Iterator[Clus
     started = not ray.is_initialized()
     with _data_settings(debug), contextlib.nullcontext() if debug else _silent_raylet():
         if started:
-            _init(runtime, address, debug)
+            with _own_sigterm():
+                _init(runtime, address, debug)
         try:
             resources = ray.cluster_resources()
             yield Cluster(runtime, resources.get("CPU", 0), resources.get("GPU", 0))
@@ -100,10 +103,27 @@ def _init(runtime: RuntimeConfig, address: str, debug: bool) -> None:
             ray.init(**options)
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(
-            f"Ray cannot be reached {where}: {reason}; start one with `ray start --head`, or leave "
-            "the address out for a local Ray"
-        ) from error
+        raise ConfigError(f"Ray cannot be reached {where}: {reason}; {_remedy(address)}") from error
+
+
+def _remedy(address: str) -> str:
+    if address == "local":
+        return "see that runtime.object_store_bytes and the machine's memory allow it"
+    return (
+        "start one with `ray start --head`, give its token in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, "
+        "or leave the address out for a local Ray"
+    )
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Ray puts a handler of its own in place that ends the process on the spot: ours comes back."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _knock(address: str) -> None:

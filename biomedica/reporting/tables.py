@@ -163,7 +163,4 @@ def print_verification(report: Report) -> None:
         )
     if len(report.findings) > LONG_LIST:
         console.print(f"and {len(report.findings) - LONG_LIST} more; --json lists them all")
-    for table, pairs in report.unembedded.items():
-        name = escape(table.removeprefix("embeddings/"))
-        console.print(f"{pairs:,} pairs have no embedding by {name} yet: `biomedica embed` adds them")
     console.print("every promise holds" if report.ok else "[red]the dataset breaks its promises[/red]")

@@ -72,8 +72,8 @@ def _items(value: str) -> list[str]:
 
 def _file_of(value: str) -> str | None:
     """The path when the value speaks of a file; None when it is a list of ids."""
-    if value.startswith("@"):
-        return value[1:]
+    if value.startswith(("@", "~")):
+        return os.path.expanduser(value.removeprefix("@"))
     items = _items(value)
     try:
         for text in items:

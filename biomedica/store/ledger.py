@@ -122,8 +122,8 @@ class Ledger:
     def check_embeddings(self, table: str, build_digest: str | None) -> dict[str, Ints]:
         """Hashes of rows that break a rule, by the code of the finding.
 
-        A model takes an article whole or not at all. Articles that it has not taken break no
-        rule: their pairs are counted in `report.unembedded`.
+        A model takes an article whole or not at all: pairs of articles that it has not taken are
+        counted in `report.unembedded`, and those of which it has taken others are named.
         """
         all_pairs = self._pair_hashes.joined()
         pairs = np.unique(all_pairs[:, 0])
@@ -194,7 +194,10 @@ def _pair_hashes(batch: pa.RecordBatch, column: str) -> tuple[Ints, Ints]:
 
     pairs, shards = batch.column(column), batch.column("shard")
     articles = pc.list_element(pc.split_pattern(pairs, "/", max_splits=1), 0)
-    return row_hashes(pairs, shards), row_hashes(articles, shards)
+    coded = pc.binary_join_element_wise(articles, shards, " ").dictionary_encode()
+    names = coded.dictionary.to_pylist()
+    hashes = np.fromiter((hash(name) for name in names), np.int64, len(names))
+    return row_hashes(pairs, shards), hashes[coded.indices.to_numpy()]
 
 
 def _repeated(values: Ints) -> Ints:

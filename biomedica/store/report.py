@@ -29,8 +29,8 @@ class Report:
     """Findings of a verification. The first hundred of each code are listed, all are counted.
 
     counts: what was checked (files, bytes, live rows by table). problems: findings by code.
-    unembedded: by embeddings table, pairs of articles that its model has not taken yet: no error,
-    `embed` takes them. repaired: files and commits that were removed.
+    unembedded: by embeddings table, pairs of articles that its model has not taken: `embed` does.
+    repaired: files and commits that were removed.
     """
 
     version: int | None = None

@@ -26,19 +26,47 @@ in a write for a write that may have happened. Ours may happen twice."""
 
 Result = TypeVar("Result")
 
-_NO_SPACE = re.compile(r"os error (28|122)\b|StorageFull|No space left|Disk quota", re.IGNORECASE)
-_FORBIDDEN = re.compile(
-    r"os error (1|13|17|20|30)\b|PermissionDenied|Permission denied|AccessDenied|403 Forbidden|"
-    r"InvalidAccessKeyId|SignatureDoesNotMatch|Unauthenticated|401 Unauthorized|Missing credentials|"
-    r"ExpiredToken|InvalidToken|ACCESS_DENIED",
-    re.IGNORECASE,
+_UNCONDITIONAL = (
+    "the object store of {where} ignores conditional puts (If-None-Match), so two runs could "
+    "overwrite each other's commits: take a store that keeps them, such as AWS S3, or a folder"
+)
+_LASTING = (
+    # (pattern, only in writes, what a person must do)
+    (
+        r"os error (28|122)\b|StorageFull|No space left|Disk quota",
+        False,
+        "no space left for {where}: free some, or take another place, and run the same command again",
+    ),
+    (
+        r"os error (1|13|30)\b|PermissionDenied|Permission denied|AccessDenied|403 Forbidden|"
+        r"InvalidAccessKeyId|SignatureDoesNotMatch|Unauthenticated|401 Unauthorized|Missing credentials|"
+        r"ExpiredToken|InvalidToken|ACCESS_DENIED",
+        False,
+        "not allowed to {doing} {where}: check its permissions and the credentials",
+    ),
+    (
+        r"os error (2|17|20)\b",
+        True,
+        "{where} cannot be made: its folder is none, or not there; take another place",
+    ),
+    (
+        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|301 Moved|"
+        r"redirect without LOCATION|HTTP status 301|status code: 301",
+        False,
+        "the bucket of {where} is in another region: name it by store.region",
+    ),
+    (
+        r"NotImplemented|501 Not Implemented",
+        True,
+        _UNCONDITIONAL,
+    ),
+    (
+        r"NoSuchBucket",
+        False,
+        "there is no bucket for {where}: create it first, or correct its name",
+    ),
 )
 _NO_BUCKET = re.compile(r"NoSuchBucket")
-_REGION = re.compile(
-    r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|301 Moved|"
-    r"redirect without LOCATION|HTTP status 301|status code: 301"
-)
-_UNCONDITIONAL = re.compile(r"NotImplemented|501 Not Implemented")
 _PASSING = re.compile(
     r"os error \d+|\b(?:408|429|5\d\d)(?= [A-Z])|timed out|connection (?:refused|reset|closed|error)",
     re.IGNORECASE,
@@ -54,19 +82,9 @@ def fault(error: BaseException, doing: str, where: str) -> BiomedicaError | Defe
     text = f"{type(error).__name__} {error}"
     if isinstance(error, OSError) and error.errno is not None:
         text += f" (os error {error.errno})"
-    if _NO_SPACE.search(text):
-        return StoreError(
-            f"no space left for {where}: free some, or take another place, "
-            "and run the same command again"
-        )
-    if _FORBIDDEN.search(text):
-        return StoreError(f"not allowed to {doing} {where}: check its permissions and the credentials")
-    if _REGION.search(text):
-        return StoreError(f"the bucket of {where} is in another region: name it by store.region")
-    if doing == "write" and _UNCONDITIONAL.search(text):
-        return no_conditional_put(where)
-    if _NO_BUCKET.search(text):
-        return StoreError(f"there is no bucket for {where}: create it first, or correct its name")
+    for pattern, only_write, remedy in _LASTING:
+        if (doing == "write" or not only_write) and re.search(pattern, text, re.IGNORECASE):
+            return StoreError(remedy.format(doing=doing, where=where))
     status = _PASSING.search(text)
     detail = f" ({status[0]})" if status else ""
     return Deferred(f"cannot {doing} {where} now: {type(error).__name__}{detail}")
@@ -74,10 +92,7 @@ def fault(error: BaseException, doing: str, where: str) -> BiomedicaError | Defe
 
 def no_conditional_put(where: str) -> StoreError:
     """The error for a store on which two runs could overwrite each other's commits."""
-    return StoreError(
-        f"the object store of {where} ignores conditional puts (If-None-Match), so two runs could "
-        "overwrite each other's commits: take a store that keeps them, such as AWS S3, or a folder"
-    )
+    return StoreError(_UNCONDITIONAL.format(where=where))
 
 
 def is_passing(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,6 +98,14 @@ def _check(dataset: Dataset, report: Report, *, deep: bool) -> None:
         if table.startswith("embeddings/"):
             found = ledger.check_embeddings(table, _model(dataset, table).get("build_digest"))
             _tell(dataset, table, found, report)
+            _tell_unembedded(table, report)
+
+
+def _tell_unembedded(table: str, report: Report) -> None:
+    if table in report.unembedded:
+        pairs = f"{report.unembedded[table]:,} pairs"
+        message = f"{pairs} of articles that this model has not taken: run `biomedica embed`"
+        report.add("not_embedded", table, pairs, message)
 
 
 def _model(dataset: Dataset, table: str) -> dict[str, Any]:
@@ -113,12 +122,16 @@ def _check_build(
 
 
 class _Superseded:
-    """Each superseded build is named once, and its rows are there to be hidden."""
+    """Each superseded build is named once, and its rows are there to be hidden.
+
+    Rejects of an id without version may be named by each version that the source lists by now.
+    """
 
     def __init__(self, superseded: pa.Table, report: Report) -> None:
         self._report = report
-        self._unseen = set(_builds(superseded))
-        if len(self._unseen) < superseded.num_rows:
+        named = Counter(_builds(superseded))
+        self._unseen = set(named)
+        if any(times > 1 and "." in article for (article, _), times in named.items()):
             report.add("superseded_twice", "superseded", "superseded", "names a build more than once")
 
     def take(self, table: str, rows: pa.RecordBatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import biomedica
+from biomedica import __version__
 from biomedica.errors import ConfigError, StoreError
 from tests.integration.conftest import build, rows
 
@@ -124,6 +125,10 @@ def test_a_mistake_is_one_sentence_and_status_2(
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_version() -> None:
+    assert run("--version").stdout == f"{__version__}\n"
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

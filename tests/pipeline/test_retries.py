@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
-from biomedica.config import BuildConfig, load_config
+from biomedica.config import BuildConfig, JobConfig, load_config
 from biomedica.embedding import write_untrained_checkpoint
 from biomedica.errors import RunStopped, StoreError
 from biomedica.pipeline import build as pipeline_build
-from biomedica.pipeline import run_build
+from biomedica.pipeline import embed as pipeline_embed
+from biomedica.pipeline import run_build, run_embed
 from biomedica.pipeline.articles import ArticleBuilder
 from biomedica.pipeline.embedder import ShardEmbedder, load_embedder
 from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.shard import ShardBuilder
-from biomedica.pipeline.specs import ShardSpec, Summary
+from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
+from biomedica.pipeline.stored import StoredShard
 from biomedica.sources.sample import write_sample
 from biomedica.store import Dataset, verify
 
@@ -47,6 +49,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
             yield Summary.from_json(builder.build(spec)[0].to_json())
 
     monkeypatch.setattr(pipeline_build, "ray_session", no_session)
+    monkeypatch.setattr(pipeline_embed, "ray_session", no_session)
     monkeypatch.setattr(Graph, "build", build)
 
 
@@ -77,6 +80,37 @@ def test_a_fault_of_one_article_leaves_its_neighbours(
     assert report.articles + report.articles_rejected == len(articles(places[0])) - 1
     assert verify(str(tmp_path / "out")).ok
     monkeypatch.undo()
+
+
+def test_embed_tries_the_articles_of_a_failed_shard_one_by_one(
+    places: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, model = places
+    out = str(tmp_path / "out")
+    run_build(load_config(BuildConfig, None, {"source": str(source), "dataset": out}), quiet=True)
+    victims: list[str] = []
+
+    def embed(graph: Graph, specs: Sequence[EmbedSpec], *, alone: bool = False) -> Iterator[Summary]:
+        """A worker that dies of one article; alone it takes no other with it."""
+        shard = StoredShard(graph.config, embedder=load_embedder(graph.config.embed, "cpu"))
+        victims[:] = victims or [specs[0].articles[1]]
+        for spec in specs:
+            if victims[0] not in spec.articles:
+                yield Summary.from_json(shard.build(spec)[0].to_json())
+            else:
+                assert alone == (len(spec.articles) == 1)
+
+    monkeypatch.setattr(Graph, "embed", embed)
+    config = load_config(JobConfig, None, {"dataset": out, "embed.models": [model]})
+    report = run_embed(config, quiet=True)
+    assert report.shards_failed == 1
+    lacking = verify(out)
+    assert set(lacking.problems) == {"not_embedded"}
+    (missing,) = lacking.unembedded.values()
+    assert missing + sum(report.embeddings.values()) == Dataset.open(out).count("pairs")
+    victims[0] = "PMC0.0"
+    assert run_embed(config, quiet=True).complete
+    assert verify(out).ok
 
 
 def test_rows_that_do_not_add_up_are_never_committed(
