@@ -86,6 +86,7 @@ def _quiet_environment(address: str, debug: bool) -> None:
 
 def _init(runtime: RuntimeConfig, address: str, debug: bool) -> None:
     import ray
+    from ray.exceptions import RayError
 
     options: dict[str, Any] = {
         "address": address,
@@ -101,7 +102,7 @@ def _init(runtime: RuntimeConfig, address: str, debug: bool) -> None:
         with warnings.catch_warnings(), contextlib.nullcontext() if debug else _deaf_stderr():
             warnings.simplefilter("default" if debug else "ignore")
             ray.init(**options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, RayError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"Ray cannot be reached {where}: {reason}; {_remedy(address)}") from error
 
