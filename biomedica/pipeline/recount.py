@@ -16,6 +16,7 @@ from biomedica.ids import parse_article_id
 from biomedica.pipeline.prefetch import read_ahead
 from biomedica.sources import Source, open_source
 from biomedica.store import Dataset, Report
+from biomedica.store.report import MOVED_ON
 
 __all__ = ["count_graphics", "recount"]
 
@@ -32,8 +33,9 @@ def recount(
 ) -> None:
     """Read the XML of every live article again and compare its graphics with `graphic_count`.
 
-    Adds findings to `report`: `source_changed` (the metadata or the XML is another one by now: build
-    again), `source_unreadable`, `graphics_recounted`. Raises StoreError, SourceError.
+    Adds findings to `report`: `source_moved_on` (the article is another one by now, or withdrawn,
+    which breaks no promise), `source_unreadable`, `graphics_recounted`. Raises StoreError,
+    SourceError.
     """
     dataset, source = Dataset.open(root, store), open_source(source_uri, fetch)
     source.list_articles([])  # raises where nothing of it can be read
@@ -51,14 +53,14 @@ def _read(source: Source, row: dict[str, Any]) -> list[tuple[str, str]]:
     try:
         article = source.read_article(parse_article_id(row["article_id"]))
         if article.input_digest != row["input_digest"]:
-            return [
-                ("source_changed", "the source's metadata is another one than was built; build again")
-            ]
+            return [(MOVED_ON, "the source's metadata is another one than was built; build again")]
         xml = article.read_xml(sys.maxsize)  # the build has admitted it
-    except (Rejected, Deferred) as fault:
+    except Rejected as fault:
+        return [(MOVED_ON, f"the source has withdrawn it or spoilt it since: {fault}")]
+    except Deferred as fault:
         return [("source_unreadable", str(fault))]
     if hashlib.md5(xml, usedforsecurity=False).hexdigest() != row["source_md5"]:
-        return [("source_changed", "the source's XML is another one than was built; build again")]
+        return [(MOVED_ON, "the source's XML is another one than was built; build again")]
     count = count_graphics(xml, row["pmcid"])
     if count == row["graphic_count"]:
         return []

@@ -6,10 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LEFTOVER", "Finding", "Report"]
+__all__ = ["LEFTOVER", "MOVED_ON", "Finding", "Report"]
 
 LEFTOVER = "leftover"
 """The code of what an interrupted run left behind: no error, `repair` removes it."""
+
+MOVED_ON = "source_moved_on"
+"""The code of an article that the source has changed or withdrawn since it was built: no error."""
 
 _LISTED = 100
 
@@ -42,8 +45,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every promise holds; leftovers break none."""
-        return not any(code != LEFTOVER for code in self.problems)
+        """Whether every promise holds; leftovers, and what the source did since, break none."""
+        return not set(self.problems) - {LEFTOVER, MOVED_ON}
 
     def add(self, code: str, table: str, item: str, message: str) -> None:
         """Record a finding."""

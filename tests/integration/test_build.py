@@ -193,6 +193,22 @@ def test_a_model_that_the_workers_lack_is_one_sentence(
     verified(tmp_path / "out")
 
 
+def test_what_the_source_does_later_breaks_no_promise(sample: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    shutil.copytree(sample, source)
+    build(source, out, articles_of(sample)[:8])
+    written = [row["article_id"] for row in rows(out, "articles")]
+    (source / "metadata" / f"{written[0]}.json").unlink()
+    shutil.rmtree(source / written[0])
+    metadata = source / "metadata" / f"{written[1]}.json"
+    metadata.write_text(metadata.read_text() + "\n")
+    report = verify(str(out))
+    recount(str(out), str(source), report)
+    assert report.ok
+    assert report.problems == {"source_moved_on": 2}
+    assert {finding.item for finding in report.findings} == set(written[:2])
+
+
 def test_two_models_at_once(sample: Path, checkpoint: str, tmp_path: Path) -> None:
     from biomedica.embedding import write_untrained_checkpoint
 
