@@ -67,6 +67,29 @@ def test_a_missing_file_and_missing_values_are_named(tmp_path: Path) -> None:
         load_config(BuildConfig, None, {"dataset": "x"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("endpoint_url", "http://user:secret@host"),
+        ("contact", "two\nlines"),
+        ("region", "us-east-1\n"),
+        ("timeout_seconds", 0),
+        ("retries", -1),
+    ],
+)
+def test_how_a_source_is_reached_is_checked(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"fetch.{name}") as caught:
+        config(**{f"fetch__{name}": value})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_profile_signs() -> None:
+    assert config().fetch.anonymous
+    assert not config(fetch__profile="lab").fetch.anonymous
+    with pytest.raises(ConfigError, match="exclude each other"):
+        config(fetch__profile="lab", fetch__anonymous=True)
+
+
 def test_a_digest_covers_what_changes_rows_and_nothing_else() -> None:
     digest = build_digest(config(), "1")
     elsewhere = config(
@@ -77,6 +100,9 @@ def test_a_digest_covers_what_changes_rows_and_nothing_else() -> None:
         runtime__articles_per_shard=5,
         runtime__shard_bytes=5,
         store__endpoint_url="http://127.0.0.1:9000",
+        fetch__endpoint_url="http://127.0.0.1:9001",
+        fetch__profile="lab",
+        fetch__retries=1,
         embed__models=["a"],
     )
     assert build_digest(elsewhere, "1") == digest

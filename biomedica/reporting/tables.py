@@ -60,6 +60,7 @@ def print_run(values: dict[str, Any]) -> None:
     rows += [
         ("shards failed", values["shards_failed"]),
         ("media read", f"{values['media_read']:,} files, {values['bytes_read'] / 1e6:,.1f} MB in all"),
+        ("requests to the source", values["requests"]),
         ("time", f"{seconds:.1f} s"),
         ("dataset", values["dataset"]),
         ("version", values["version"]),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from biomedica.errors import Deferred, SourceError, StoreError
+from biomedica.pipeline.report import RunReport
+from biomedica.pipeline.shard import fail
 from biomedica.pipeline.specs import EmbedSpec, Holding, ShardSpec, Summary
 from biomedica.store import DataFile
 
@@ -76,3 +80,20 @@ def test_a_summary_whose_rows_are_not_what_it_counts() -> None:
     }.items():
         assert summary(**{name: value}).imbalance(["m"]), name
     assert summary().imbalance(["m", "another"])
+
+
+@pytest.mark.parametrize(
+    ("error", "fatal"), [(StoreError("x"), True), (SourceError("x"), True), (Deferred("x"), False)]
+)
+def test_what_ends_a_run(error: Exception, fatal: bool) -> None:
+    """A store that cannot be written, a bucket of which nothing may be read."""
+    summary = fail(Summary("s", requests=5, articles=3), error)
+    assert (summary.fatal, summary.fault) == (fatal, "x")
+    assert (summary.requests, summary.articles) == (5, 0)
+
+
+def test_requests_are_summed() -> None:
+    report = RunReport(requests=2)
+    report.take(Summary("a", requests=5))
+    report.take(Summary("b", requests=7))
+    assert report.to_dict()["requests"] == 14
