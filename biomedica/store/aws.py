@@ -92,7 +92,8 @@ class AwsAccess:
             "retry_config": retries,
         }
         if endpoint:
-            options["endpoint"] = endpoint
+            # by this name: the environment's AWS_ENDPOINT_URL_S3 outdoes one given as `endpoint`
+            options["aws_endpoint_url_s3"] = endpoint
             options["virtual_hosted_style_request"] = False
             client["allow_http"] = endpoint.startswith("http://")
         if self.config.anonymous:
@@ -116,7 +117,7 @@ class AwsAccess:
         }
         endpoint = self.endpoint
         if endpoint:
-            options["aws_endpoint"] = endpoint
+            options["aws_endpoint"] = options["aws_endpoint_url_s3"] = endpoint
             options["aws_virtual_hosted_style_request"] = "false"
             options["aws_allow_http"] = str(endpoint.startswith("http://")).lower()
         if self.config.anonymous:

@@ -49,6 +49,18 @@ def config() -> Iterator[StoreConfig]:
     server.stop()
 
 
+def test_a_named_endpoint_outdoes_the_environment(
+    config: StoreConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    storage = open_storage("s3://bucket/endpoints", config)
+    with DatasetWriter.begin(storage.root, config) as writer:
+        writer.commit(shard_files(storage, S1, [1]))
+    assert Dataset.open(storage.root, config).count("articles") == 1
+    assert sum(batch.num_rows for batch in Dataset.open(storage.root, config).batches("pairs")) == 2
+
+
 def test_storage(config: StoreConfig) -> None:
     storage = open_storage("s3://bucket/storage", config)
     assert list(storage.list()) == []
