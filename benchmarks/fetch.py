@@ -263,7 +263,7 @@ def client(name: str, url: str, in_flight: int) -> Iterator[Callable[[], Turn]]:
     from biomedica.pipeline.graph import WORKER_ENVIRONMENT
 
     environment = os.environ | {"AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1"}
-    environment |= WORKER_ENVIRONMENT if name == "ours" else {}
+    environment |= WORKER_ENVIRONMENT  # the same for all: what differs is the client
     command = [sys.executable, __file__, "--client", name, "--endpoint", url]
     with subprocess.Popen(
         [*command, "--in-flight", str(in_flight)],

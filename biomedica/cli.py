@@ -39,7 +39,6 @@ from biomedica.options import (
     chosen_root,
     read_access,
     read_overrides,
-    store_at,
 )
 
 if TYPE_CHECKING:
@@ -65,8 +64,10 @@ class Exit(IntEnum):
     NOT_STARTED = 2
 
 
-CTRL_C = 130
-"""the status that typer makes of KeyboardInterrupt"""
+CTRL_C, USAGE = 130, 2
+"""the statuses that typer makes of KeyboardInterrupt and of a wrong command line"""
+
+STOPPED = "stopped; what was committed stays, run the same command again"
 
 
 def main() -> None:
@@ -82,22 +83,33 @@ def main() -> None:
     except Deferred as error:
         _fail(Deferred(f"{error}; run the same command again"), debug, Exit.NOT_STARTED)
     except SystemExit as ended:
+        if ended.code == USAGE:
+            _print_error("the command line is wrong: see the lines above", Exit.NOT_STARTED)
         if ended.code != CTRL_C:
             raise
-        print("stopped; what was committed stays, run the same command again", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
+        _print_error(STOPPED, Exit.INCOMPLETE)
         sys.exit(Exit.INCOMPLETE)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(Exit.INCOMPLETE)
+    except Exception as error:
+        _print_error(f"a defect of biomedica: {type(error).__name__}", Exit.INCOMPLETE)
+        raise
 
 
 def _fail(error: Exception, debug: bool, code: Exit) -> NoReturn:
     if debug:
         traceback.print_exc()
     print(f"error: {error}", file=sys.stderr)
-    if "--json" in sys.argv:
-        print(json.dumps({"error": str(error), "exit_status": code}, ensure_ascii=False))
+    _print_error(str(error), code)
     sys.exit(code)
+
+
+def _print_error(text: str, code: Exit) -> None:
+    """With --json the last line is an object, whatever happened."""
+    if "--json" in sys.argv:
+        print(json.dumps({"error": text, "exit_status": code}, ensure_ascii=False))
 
 
 def _print_version(wanted: bool) -> None:
@@ -325,8 +337,13 @@ def stats(
     dataset: RootOption = None,
     version: Version = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Also write a page of plots and images to this file.")
+        Path | None,
+        typer.Option(
+            "--html", dir_okay=False, help="Also write a page of plots and images to this local file."
+        ),
     ] = None,
+    config: Config = None,
+    settings: Settings = None,
     endpoint_url: Endpoint = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -339,7 +356,8 @@ def stats(
     from biomedica.reporting import print_statistics, statistics, statistics_page, write_page
     from biomedica.store import Dataset
 
-    where, store = chosen_root(root, dataset), store_at(endpoint_url)
+    where = chosen_root(root, dataset)
+    store = read_access(config, settings, where, where, store__endpoint_url=endpoint_url).store
     archive = Archive(where, version, store=store)
     found = statistics(archive)
     values = found.to_dict()
@@ -358,6 +376,8 @@ def show(
     dataset: Root,
     out: Annotated[Path, typer.Option("--out", help="Folder for the image.")] = Path(),
     version: Version = None,
+    config: Config = None,
+    settings: Settings = None,
     endpoint_url: Endpoint = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -369,7 +389,8 @@ def show(
     from biomedica.archive import Archive
     from biomedica.reporting import find_pair, print_pair, write_image
 
-    archive = Archive(dataset, version, store=store_at(endpoint_url))
+    reach = read_access(config, settings, dataset, dataset, store__endpoint_url=endpoint_url)
+    archive = Archive(dataset, version, store=reach.store)
     row = find_pair(archive, pair_id)
     path = write_image(row, out)
     values = {key: value for key, value in row.items() if key != "image"} | {"written": str(path)}

@@ -197,7 +197,9 @@ class JobConfig(_Section):
     @field_validator("report")
     @classmethod
     def _absolute_report(cls, report: str | None) -> str | None:
-        return os.path.abspath(os.path.expanduser(report)) if report else None
+        if report and is_uri(report):
+            raise ValueError("a report is a local file: write a path, or none for one in the dataset")
+        return _absolute(report) if report else None
 
 
 class BuildConfig(JobConfig):
@@ -307,7 +309,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no configuration file at {path}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except yaml.YAMLError as error:
+        # without the line itself, which may hold what nobody should see
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        what = getattr(error, "problem", None) or "it is not YAML"
+        raise ConfigError(f"cannot read the configuration {path}{where}: {what}") from None
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the configuration {path}: {error}") from None
     if values is None:
         return {}

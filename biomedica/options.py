@@ -10,7 +10,7 @@ import typer
 from biomedica.errors import ConfigError
 
 if TYPE_CHECKING:
-    from biomedica.config import BuildConfig, StoreConfig
+    from biomedica.config import BuildConfig
 
 __all__ = [
     "Address",
@@ -30,7 +30,6 @@ __all__ = [
     "chosen_root",
     "read_access",
     "read_overrides",
-    "store_at",
 ]
 
 Config = Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")]
@@ -82,11 +81,11 @@ def read_overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:
     for text in settings or []:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise ConfigError(f"--set {text!r}: write NAME=VALUE, such as image.max_pixels=50000000")
+            raise ConfigError("--set: write NAME=VALUE, such as image.max_pixels=50000000")
         try:
             overrides[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise ConfigError(f"--set {text!r}: the value is not YAML") from None
+            raise ConfigError(f"--set {name}: the value is not YAML") from None
     given = {name: value for name, value in named.items() if value is not None}
     return overrides | {name.replace("__", "."): value for name, value in given.items()}
 
@@ -99,18 +98,6 @@ def read_access(
 
     overrides = read_overrides(settings, source=source, dataset=dataset, **endpoints)
     return load_config(BuildConfig, config, overrides)
-
-
-def store_at(endpoint_url: str | None) -> StoreConfig:
-    """How a dataset is reached by a command without a configuration. Raises ConfigError."""
-    from pydantic import ValidationError
-
-    from biomedica.config import StoreConfig
-
-    try:
-        return StoreConfig(endpoint_url=endpoint_url)
-    except ValidationError as error:
-        raise ConfigError(f"--endpoint-url: {error.errors()[0]['msg']}") from None
 
 
 def chosen_root(argument: str | None, option: str | None) -> str:

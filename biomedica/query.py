@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ CHECK_SECONDS = 5.0
 
 _INFLATING = frozenset(
     {"array_resize", "format", "generate_series", "list_resize", "lpad", "printf"}
-    | {"range", "repeat", "rpad", "sleep_ms"}
+    | {"range", "repeat", "rpad", "sleep_ms", "pg_sleep"}
 )
 """Functions that make much, or nothing for long, out of little: no condition on a row needs them."""
 
@@ -65,15 +66,27 @@ def ask(connection: Any, act: Callable[[], Result], seconds: float | None = None
 
     Raises TimeoutError after `seconds`.
     """
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(act)
+    answer: Future[Result] = Future()
+    stopped = threading.Event()
+
+    def work() -> None:
+        if stopped.is_set():
+            return
         try:
-            return future.result(seconds)
-        except (KeyboardInterrupt, NotInTime):
-            while not future.done():  # what has not begun yet does not hear the first one
-                connection.interrupt()
-                wait([future], 0.1)
-            raise
+            answer.set_result(act())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
+            answer.set_exception(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    try:
+        thread.start()  # inside: Ctrl-C may come while it starts
+        return answer.result(seconds)
+    except (KeyboardInterrupt, NotInTime):
+        stopped.set()
+        while thread.is_alive() and not answer.done():
+            connection.interrupt()  # what has not begun yet does not hear the first one
+            wait([answer], 0.1)
+        raise
 
 
 @contextmanager

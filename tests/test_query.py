@@ -275,6 +275,8 @@ def test_an_endless_query_ends_in_time() -> None:
 
 def test_ctrl_c_ends_an_endless_query() -> None:
     connection = connect({})
+    # a process that a script starts in the background is deaf to it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started = threading.Event()
 
     def interrupt() -> None:
@@ -287,8 +289,11 @@ def test_ctrl_c_ends_an_endless_query() -> None:
 
     other = threading.Thread(target=interrupt)
     other.start()
-    with pytest.raises(KeyboardInterrupt):
-        ask(connection, act)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask(connection, act)
+    finally:
+        signal.signal(signal.SIGINT, before)
     other.join()
 
 

@@ -57,6 +57,8 @@ class Selection:
 
     def to_batches(self, batch_size: int = 256) -> Iterator[pa.RecordBatch]:
         """The rows, `batch_size` at a time at most; memory holds a few batches and not the table."""
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}: at least one row goes into a batch")
         connection = self._connect()
         with running():
             reader = ask(connection, lambda: connection.sql(self.statement).to_arrow_reader(batch_size))

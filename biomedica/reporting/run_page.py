@@ -111,7 +111,7 @@ def run_page(page: RunPage) -> str:
         first=min(
             (series.seconds[0] for series in page.series.values() if series.seconds), default=0.0
         ),
-        nothing=not (counts["shards"] - counts["shards_skipped"])
+        nothing=not (counts["shards"] - counts["shards_skipped"] or counts["shards_failed"])
         and not sum(counts["embeddings"].values()),
         plots=[(name, plot) for name, plot in plots if plot is not None],
         stages=_stages(counts["stage_seconds"]),

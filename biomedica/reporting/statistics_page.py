@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from biomedica.archive import Archive
+from biomedica.config import is_uri
 from biomedica.errors import ConfigError
 from biomedica.reporting.histograms import histograms
 from biomedica.reporting.page import counted, render
@@ -75,6 +76,8 @@ def statistics_page(found: Statistics, archive: Archive, dataset: Dataset) -> st
 
 def write_page(text: str, path: Path) -> None:
     """Write a page, also over an older one. Raises ConfigError."""
+    if is_uri(str(path)):
+        raise ConfigError(f"{path} is no local file: give a path to --html")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -88,6 +88,8 @@ def _file_of(value: str) -> str | None:
 
 
 def _file_keys(path: str) -> Iterator[Keys]:
+    if "://" in path:  # not repeated: it may hold a key
+        raise ConfigError("a file of ids is a local file: copy it here, and give its path")
     shown = ascii(path)[1:-1]
     try:
         with open(path, "rb") as file:

@@ -170,7 +170,7 @@ class PmcCloudSource:
         if first.objects or first.truncated:
             return
         beside = self.bucket.probe(f"{self._base}PMC")
-        if not beside.prefixes and not beside.truncated:
+        if not beside.prefixes:
             raise SourceError(
                 f"{self.uri} is not in PMC's layout: give the bucket or prefix that holds "
                 "metadata/PMC1.1.json and PMC1.1/PMC1.1.xml"

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from biomedica.config import StoreConfig
+from biomedica.config import StoreConfig, plain_endpoint
 from biomedica.errors import Deferred, StoreError
 
 __all__ = ["AwsAccess"]
@@ -153,7 +153,12 @@ class AwsAccess:
         """The endpoint other than AWS, without a slash at its end."""
         named = self.config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3")
         found = named or os.environ.get("AWS_ENDPOINT_URL")
-        return found.rstrip("/") if found else None
+        if not found:
+            return None
+        try:
+            return plain_endpoint(found).rstrip("/")
+        except ValueError as error:
+            raise StoreError(f"the S3 endpoint of the environment is no endpoint: {error}") from None
 
     @functools.cached_property
     def region(self) -> str:

@@ -347,4 +347,6 @@ def _plain(path: str) -> str:
     """Refuse what `deltalake` would take for an escape and look for elsewhere."""
     if "%" in path:
         raise StoreError(f"{path[:80]!r} holds a %: take a place for the dataset without one")
+    if path and {"", ".", ".."} & set(path.removeprefix("/").split("/")) and path != "/":
+        raise StoreError(f"{path[:80]!r} holds an empty part, . or ..: write the prefix without them")
     return path
