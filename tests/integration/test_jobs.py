@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -91,6 +92,8 @@ def head(clone: Path) -> Iterator[Head]:
     """`ray start` on free ports, with a token of its own; ended by SIGTERM, never by `ray stop`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {
+        # `ray`, `biomedica`, and the `python` of a job, lie beside the interpreter of the tests
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "HOME": str(clone / "demo"),  # no token of the person who runs the tests
