@@ -53,6 +53,20 @@ def test_a_file_that_is_no_configuration(text: str, tmp_path: Path) -> None:
         load_config(JobConfig, path, {"dataset": "x"} if text == "- a\n" else {})
 
 
+def test_a_broken_line_is_named_and_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text('source: a\nkey: "hunter2\n')
+    with pytest.raises(ConfigError, match="line") as caught:
+        load_config(BuildConfig, path, {})
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_report_is_a_local_file() -> None:
+    with pytest.raises(ConfigError, match="local file"):
+        config(report="s3://bucket/run.html")
+
+
 def test_an_empty_section_is_its_defaults(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text("source: a\ndataset: b\nruntime:\nimage:\n")

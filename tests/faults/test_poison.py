@@ -136,9 +136,10 @@ def test_a_signal_stops_a_run(sent: signal.Signals, sample: Path, tmp_path: Path
     while not list((out / "pairs").glob("*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(sent)
-    _, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=60)
     if process.returncode != 0:  # it may have ended just before
         assert process.returncode == 1
+        assert json.loads(output.splitlines()[-1])["exit_status"] == 1
         assert errors.strip().splitlines()[-1].startswith("stopped")
         assert "Traceback" not in errors
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=240)

@@ -207,6 +207,13 @@ def test_what_the_source_does_later_breaks_no_promise(sample: Path, tmp_path: Pa
     assert report.ok
     assert report.problems == {"source_moved_on": 2}
     assert {finding.item for finding in report.findings} == set(written[:2])
+    foreign = tmp_path / "foreign"
+    (foreign / "metadata").mkdir(parents=True)
+    shutil.copy(sample / "metadata" / f"{articles_of(sample)[-1]}.json", foreign / "metadata")
+    report = verify(str(out))
+    recount(str(out), str(foreign), report)
+    assert not report.ok  # nothing was compared: that proves nothing
+    assert report.problems["source_unreadable"] == 1
 
 
 def test_two_models_at_once(sample: Path, checkpoint: str, tmp_path: Path) -> None:

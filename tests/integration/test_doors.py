@@ -127,6 +127,13 @@ def test_a_mistake_is_one_sentence_and_status_2(
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("arguments", [["stats", "--nope"], ["show"], ["stats", "/nowhere"]])
+def test_the_last_line_is_an_object_whatever_is_wrong(arguments: list[str]) -> None:
+    found = last_object(run(*arguments, "--json", code=2))
+    assert found["error"]
+    assert found["exit_status"] == 2
+
+
 def test_version() -> None:
     assert run("--version").stdout == f"{__version__}\n"
 

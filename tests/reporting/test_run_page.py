@@ -50,6 +50,9 @@ def test_a_run_with_nothing_to_do_is_short_and_right() -> None:
     assert "every pair has its embeddings" in words(
         checked(run_page(page(command="embed", counts=made)))
     )
+    made = counts(seconds=0.4, shards_failed=3)
+    failed = run_page(page(command="embed", counts=made, failed=[("a" * 16, "no answer")]))
+    assert "every pair has its embeddings" not in words(checked(failed))
 
 
 def test_a_stopped_run_says_so_and_what_it_did_not_reach() -> None:

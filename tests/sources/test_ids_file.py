@@ -125,6 +125,12 @@ def test_a_file_that_is_not_there(name: str) -> None:
         read_id_table([name])
 
 
+def test_a_file_elsewhere_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError, match="local file") as caught:
+        read_id_table(["s3://AKIA:hunter2@bucket/list.txt"])
+    assert "hunter2" not in str(caught.value)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is a folder"):
         read_id_table([str(tmp_path)])

@@ -191,7 +191,8 @@ def test_an_empty_bucket(cloud: Cloud) -> None:
     for ids in (None, [], [ID]):
         assert "not in PMC's layout" in sentence(lambda ids=ids: cloud.source().list_articles(ids))  # type: ignore[misc]
     cloud.write_article(ID)
-    assert "not in PMC's layout" in sentence(cloud.source("elsewhere").list_articles)
+    for prefix in ("elsewhere", "metadata", str(ID)):
+        assert "not in PMC's layout" in sentence(cloud.source(prefix).list_articles)
 
 
 def test_no_bucket(cloud: Cloud) -> None:

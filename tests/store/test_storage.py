@@ -87,6 +87,8 @@ def test_a_folder_with_odd_characters(tmp_path: Path) -> None:
         "/data/a%20b",
         "file:///data/a%2520b",
         "s3://bucket/a%20b",
+        "s3://bucket/x//y",
+        "s3://bucket/../z",
     ],
 )
 def test_other_places_are_refused(uri: str) -> None:
@@ -113,6 +115,15 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
         open_storage("s3://AKIAKEY:hunter2@bucket/prefix")
     assert "hunter2" not in str(caught.value)
     assert "AKIAKEY" not in str(caught.value)
+
+
+def test_an_endpoint_of_the_environment_with_a_key_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://user:hunter2@127.0.0.1:1")
+    with pytest.raises(StoreError, match="endpoint") as caught:
+        open_storage("s3://bucket/x").get("a")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_unsafe_rename_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
