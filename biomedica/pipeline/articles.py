@@ -65,7 +65,7 @@ class _Open:
     deferred: str | None = None
     xml_bytes: int = 0
     media_bytes: int = 0
-    """read"""
+    """of files that were read"""
     held_bytes: int = 0
     """kept in memory: an image that was converted may be larger than its file"""
     taken: set[str] = field(default_factory=set)

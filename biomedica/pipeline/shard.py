@@ -180,7 +180,7 @@ def settle(summary: Summary, slugs: Iterable[str], spec: ShardSpec | None = None
 
 
 def fail(summary: Summary, error: Exception) -> Summary:
-    """Mark a shard as failed: nothing of it counts, and the driver defers all its articles."""
+    """Mark a shard as failed: nothing of it counts but what it read."""
     fresh = Summary(
         summary.shard,
         fault=str(error) or type(error).__name__,

@@ -47,7 +47,7 @@ class ShardSpec:
             yield Holding(article, digest, replaces)
 
     def alone(self, build_digest: str) -> list[ShardSpec]:
-        """The same articles as shards of one, for a shard that was lost with its worker."""
+        """The same articles as shards of one, for a shard that failed or was lost with its worker."""
         return [ShardSpec.of(build_digest, [holding]) for holding in self.holdings()]
 
     def __len__(self) -> int:

@@ -335,7 +335,10 @@ def _parse_root(root: str) -> tuple[str, str]:
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return "", _folder(unquote(parts.path))
     if parts.scheme == "s3" and _BUCKET.fullmatch(parts.netloc):
-        return parts.netloc, _plain(parts.path.strip("/"))
+        prefix = _plain(parts.path.strip("/"))
+        if prefix and {"", ".", ".."} & set(prefix.split("/")):
+            raise StoreError(f"{prefix[:80]!r} holds an empty part, . or ..: write it without them")
+        return parts.netloc, prefix
     raise StoreError(f"{root[:80]!r} is no place for a dataset: write a folder or s3://bucket/prefix")
 
 
@@ -347,6 +350,4 @@ def _plain(path: str) -> str:
     """Refuse what `deltalake` would take for an escape and look for elsewhere."""
     if "%" in path:
         raise StoreError(f"{path[:80]!r} holds a %: take a place for the dataset without one")
-    if path and {"", ".", ".."} & set(path.removeprefix("/").split("/")) and path != "/":
-        raise StoreError(f"{path[:80]!r} holds an empty part, . or ..: write the prefix without them")
     return path

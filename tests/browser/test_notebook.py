@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from biomedica.archive import Archive
+from tests.browser.conftest import open_quietly
 from tests.reporting.pages import HOSTILE, write_dataset
 
 THEMES = {"light": ("#ffffff", "#1f1f1f"), "dark": ("#111111", "#e0e0e0")}
@@ -70,18 +71,7 @@ def test_outputs_are_readable_and_inert(
         f'<body style="background:{ground};color:{ink};font-family:sans-serif">{outputs}</body>',
         encoding="utf-8",
     )
-    page = chromium.new_page()
-    page.set_viewport_size({"width": width, "height": 900})
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page = open_quietly(chromium, path, width)
     assert all(page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)"))
     assert page.evaluate("document.images.length") > 12
     assert page.evaluate("document.querySelectorAll('script, iframe, form, style, link').length") == 0

@@ -10,6 +10,7 @@ import pytest
 from biomedica.archive import Archive
 from biomedica.reporting import run_page, statistics, statistics_page
 from biomedica.store import Dataset
+from tests.browser.conftest import open_quietly
 from tests.reporting.pages import HOSTILE, write_dataset
 from tests.reporting.test_run_page import hostile_page
 
@@ -34,19 +35,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", ["run", "run-long", "statistics"])
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_a_page_opens_from_a_file(chromium: Any, pages: dict[str, Path], name: str, width: int) -> None:
-    page = chromium.new_page()
-    page.set_viewport_size({"width": width, "height": 900})
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: asked.append(request.url))
-    uri = pages[name].as_uri()
-    page.goto(uri)
-    assert said == []
-    assert [url for url in asked if not url.startswith("data:")] == [uri]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page = open_quietly(chromium, pages[name], width)
     images = page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)")
     assert images
     assert all(images)

@@ -45,21 +45,26 @@ def die_after(commits: int) -> None:
     DatasetWriter.begin = classmethod(dying)  # type: ignore[method-assign,assignment]
 
 
+@contextlib.contextmanager
+def no_session(*_: Any, **__: Any) -> Iterator[SimpleNamespace]:
+    """Stands for `ray_session` where shards are built in this process."""
+    yield SimpleNamespace(workers=1, gpus=0)
+
+
+def build_in_process(
+    graph: Graph, specs: Sequence[ShardSpec], *, alone: bool = False
+) -> Iterator[Summary]:
+    """Stands for `Graph.build`: one shard after the other, summaries as they travel."""
+    embedder = load_embedder(graph.config.embed, "cpu") if graph.infos else None
+    builder = ShardBuilder(graph.config, embedder=embedder)
+    for spec in specs:
+        yield Summary.from_json(builder.build(spec)[0].to_json())
+
+
 def build_here() -> None:
     """The driver's work with the shards built one after the other in its own process."""
-
-    @contextlib.contextmanager
-    def no_session(*_: Any, **__: Any) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(workers=1, gpus=0)
-
-    def build(graph: Graph, specs: Sequence[ShardSpec], *, alone: bool = False) -> Iterator[Summary]:
-        embedder = load_embedder(graph.config.embed, "cpu") if graph.infos else None
-        builder = ShardBuilder(graph.config, embedder=embedder)
-        for spec in specs:
-            yield builder.build(spec)[0]
-
     pipeline_build.ray_session = no_session
-    Graph.build = build  # type: ignore[method-assign,assignment]
+    Graph.build = build_in_process  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,11 +18,11 @@ from biomedica.pipeline.articles import ArticleBuilder
 from biomedica.pipeline.embedder import ShardEmbedder, load_embedder
 from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.report import RunReport
-from biomedica.pipeline.shard import ShardBuilder
-from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
+from biomedica.pipeline.specs import EmbedSpec, Summary
 from biomedica.pipeline.stored import StoredShard
 from biomedica.sources.sample import write_sample
 from biomedica.store import Dataset, verify
+from tests.faults.driver import build_in_process, no_session
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +35,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture(autouse=True)
 def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards are built in this process, one after the other."""
-
-    @contextlib.contextmanager
-    def no_session(*_: Any, **__: Any) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(workers=1, gpus=0)
-
-    def build(graph: Graph, specs: Sequence[ShardSpec], *, alone: bool = False) -> Iterator[Summary]:
-        embedder = load_embedder(graph.config.embed, "cpu") if graph.infos else None
-        builder = ShardBuilder(graph.config, embedder=embedder)
-        for spec in specs:
-            yield Summary.from_json(builder.build(spec)[0].to_json())
-
     monkeypatch.setattr(pipeline_build, "ray_session", no_session)
     monkeypatch.setattr(pipeline_embed, "ray_session", no_session)
-    monkeypatch.setattr(Graph, "build", build)
+    monkeypatch.setattr(Graph, "build", build_in_process)
 
 
 def run(places: tuple[Path, str], out: Path) -> RunReport:
