@@ -5,7 +5,7 @@ DEMO ?= demo
 ARTICLES ?= 40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test check format docs clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: setup  ## Lint, format, types and the order of imports
 format: setup  ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup  ## Write docs/dataset.md from the schema
+	$(BIN)/python -m biomedica.reporting.dictionary > docs/dataset.md
 
 clean:  ## Remove .venv and ./demo
 	rm -rf $(VENV) $(DEMO)

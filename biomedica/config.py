@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from biomedica.errors import ConfigError
-from biomedica.schema import FIGURE_KINDS, FORMAT_VERSION
+from biomedica.kinds import DEFAULT_FIGURE_KINDS, FIGURE_KINDS
+from biomedica.schema import FORMAT_VERSION
 
 __all__ = [
     "BuildConfig",
@@ -49,10 +50,9 @@ class ParseConfig(_Section):
     """What the parser takes."""
 
     figure_kinds: tuple[str, ...] = Field(
-        ("figure", "scheme", "chart", "plate", "map", "table", "box", "boxed_text",
-         "chemical_structure", "graphical_abstract", "featured", "floating"),
-        description="kinds of figure that become pairs; the others are rejected as kind_not_taken",
-    )  # fmt: skip
+        DEFAULT_FIGURE_KINDS,
+        description="kinds of figure that become pairs (docs/dataset.md); the others are rejects",
+    )
     keep_uncaptioned: bool = Field(False, description="keep images without words, with caption ''")
     max_xml_bytes: int = Field(64 * MIB, gt=0, description="XML over this is rejected as too_large")
 

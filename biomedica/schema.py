@@ -15,7 +15,6 @@ import pyarrow as pa
 __all__ = [
     "ARTICLES",
     "EMBEDDINGS",
-    "FIGURE_KINDS",
     "FORMAT_VERSION",
     "LICENSE_GROUPS",
     "PAIRS",
@@ -35,24 +34,6 @@ FORMAT_VERSION = 1
 
 LICENSE_GROUPS = ("commercial", "noncommercial", "other")
 
-FIGURE_KINDS = (
-    "figure",
-    "scheme",
-    "chart",
-    "plate",
-    "map",
-    "table",
-    "box",
-    "boxed_text",
-    "chemical_structure",
-    "graphical_abstract",
-    "featured",
-    "author_photo",
-    "formula",
-    "supplementary",
-    "floating",
-)
-"""What a figure shows itself as, by element, label and place (`floating`: a graphic without owner)."""
 
 REJECT_STAGES = ("source", "parse", "figure", "image", "embed")
 
@@ -155,7 +136,19 @@ ARTICLES = pa.schema(
         _field("pmid", _I64, "PubMed id", "metadata JSON, else JATS article-id"),
         _field("doi", _S, "DOI, lower case, without a resolver", "metadata JSON, else JATS"),
         _field("title", _S, "article title with its subtitle, plain text", "JATS article-title"),
+        _field(
+            "other_titles",
+            pa.list_(_struct(language=_S, title=_S)),
+            "the title in other languages",
+            "JATS trans-title",
+        ),
         _field("abstract", _S, "main abstract; sections as 'Title: text' lines", "JATS abstract"),
+        _field(
+            "abstract_sections",
+            pa.list_(_struct(section=_S, text=_S)),
+            "the main abstract by section where it is structured, else empty",
+            "JATS abstract/sec",
+        ),
         _field(
             "other_abstracts",
             pa.list_(_struct(type=_S, language=_S, title=_S, text=_S)),
@@ -171,9 +164,11 @@ ARTICLES = pa.schema(
         _field("publication_year", _I32, "year", "JATS pub-date"),
         _field("publication_month", _I32, "month 1-12", "JATS pub-date"),
         _field("publication_day", _I32, "day 1-31", "JATS pub-date"),
+        _field("publication_season", _S, "as printed, where there is no month", "JATS season"),
         _field(
             "publication_date_type", _S, "which pub-date was taken (epub, ppub, collection…)", "JATS"
         ),
+        _field("publication_date_precision", _S, "day, month, season or year: what is known"),
         _field("article_type", _S, "as JATS writes it, lower case", "JATS @article-type"),
         _field("subjects", _STRINGS, "subject leaves with their path, 'A > B'", "JATS subj-group"),
         _field("keywords", _STRINGS, "keywords in the article's language", "JATS kwd-group"),
@@ -205,9 +200,19 @@ ARTICLES = pa.schema(
         ),
         _field("license_spdx", _S, "SPDX id with version, CC-BY-4.0", "JATS licence URL"),
         _field("license_url", _S, "licence URL, normalised", "JATS licence"),
-        _field("license_source", _S, "where license_code comes from", "license_source values"),
+        _field(
+            "license_source",
+            _S,
+            "where license_code comes from: metadata (it wins), else the first of the article's"
+            " license_ref, license_href, license_link, license_text, license_words, content_type",
+        ),
         _field("license_group", _S, "commercial, noncommercial or other; the more restrictive reading"),
-        _field("is_retracted", _B, "the article has been retracted", "metadata JSON, JATS"),
+        _field(
+            "is_retracted",
+            _B,
+            "the metadata or the article says that it has been retracted",
+            "metadata JSON, JATS",
+        ),
         _field("is_manuscript", _B, "this version is an author manuscript", "metadata JSON"),
         _field("is_historical_ocr", _B, "the XML comes from OCR of scanned pages", "metadata JSON"),
         _field(
@@ -221,8 +226,9 @@ ARTICLES = pa.schema(
         _field("reference_count", _I32, "number of ref elements", "JATS ref"),
         _field(
             "text",
-            pa.list_(_struct(section=_S, text=_S)),
-            "body text by section; section is the path of titles joined by ' > '",
+            pa.list_(_struct(path=_S, section=_S, type=_S, text=_S)),
+            "body as a tree of sections: path is '2.1' for the first section of the second; section"
+            " the titles on the way joined by ' > '; text the section's own, without those inside it",
             "JATS body",
         ),
         _field("warnings", _STRINGS, "what the parser noticed, 'code: detail'"),
@@ -254,7 +260,7 @@ PAIRS = pa.schema(
         _field("pair_id", _S, "<article_id>/<media file name>"),
         _field("article_id", _S, "PMCID and version"),
         _field("figure_id", _S, "id of the figure element, else fig-<figure_position>", "JATS fig/@id"),
-        _field("figure_kind", _S, "closed list: schema.FIGURE_KINDS", "JATS element, label, place"),
+        _field("figure_kind", _S, "closed list, see docs/dataset.md", "JATS element, label, place"),
         _field("figure_label", _S, "label as written, without a final . : |", "JATS label"),
         _field("figure_position", _I32, "1…n over every figure of the article, in document order"),
         _field("graphic_position", _I32, "1…m inside the figure"),

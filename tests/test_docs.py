@@ -20,7 +20,7 @@ from biomedica.cli import app
 from biomedica.config import BuildConfig
 from tests.conftest import ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "examples").rglob("*.md"), *ROOT.glob("docs/*.md")])
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 NOT_RUN = {
@@ -234,3 +234,10 @@ def test_targets_of_make_that_are_named_exist(path: Path) -> None:
     written = [command for _, command in commands_of(path.read_text(encoding="utf-8"))]
     named = {command.split()[1] for command in written if command.startswith("make ")}
     assert named <= targets
+
+
+def test_the_data_dictionary_is_that_of_the_schema() -> None:
+    from biomedica.reporting.dictionary import data_dictionary
+
+    written = (ROOT / "docs" / "dataset.md").read_text(encoding="utf-8")
+    assert written == data_dictionary(), "run `make docs`"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "Abstract",
+    "AbstractSection",
     "Article",
     "Author",
     "Award",
@@ -19,6 +20,7 @@ __all__ = [
     "Reference",
     "RelatedArticle",
     "Section",
+    "TranslatedTitle",
 ]
 
 
@@ -41,6 +43,15 @@ class PublicationDate:
     month: int | None
     day: int | None
     type: str
+    season: str | None = None
+    """as printed ("Spring", "Jul-Sep"), where there is no month"""
+
+    @property
+    def precision(self) -> str:
+        """day | month | season | year: the finest part that is known."""
+        if self.month is not None:
+            return "month" if self.day is None else "day"
+        return "year" if self.season is None else "season"
 
     @property
     def date(self) -> datetime.date | None:
@@ -86,10 +97,32 @@ class Abstract:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A stretch of body text. `section` is the path of titles joined by " > ", "" for none."""
+class AbstractSection:
+    """A part of a structured abstract. `section` is the path of titles joined by ": "."""
 
     section: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranslatedTitle:
+    """The title in another language, with its subtitle."""
+
+    language: str | None
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section of the body with its own text, without that of the sections inside it.
+
+    path: its place in the tree, "2.1" for the first section of the second; "" for the body itself.
+    section: the titles on the way to it joined by " > ", "" for none. type: @sec-type, lower case.
+    """
+
+    path: str
+    section: str
+    type: str | None
     text: str
 
 
@@ -173,7 +206,9 @@ class Article:
     pmid: int | None
     doi: str | None
     title: str | None
+    other_titles: tuple[TranslatedTitle, ...]
     abstract: str | None
+    abstract_sections: tuple[AbstractSection, ...]
     other_abstracts: tuple[Abstract, ...]
     journal: str | None
     issn: tuple[str, ...]

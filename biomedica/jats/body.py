@@ -14,23 +14,27 @@ _HEADS = frozenset({"title", "label", "sec-meta", "subtitle"})
 
 
 def read_body(tree: Tree) -> tuple[Section, ...]:
-    """The text of the main article's body: one entry per section, paragraphs on lines.
+    """The main article's body as a tree of sections in document order, paragraphs on lines.
 
     Boxes, lists and quotes are in it; figures, tables and notes are not. A section's own text
-    comes before that of its subsections.
+    comes before that of its subsections; a section that holds only others has the text "". The
+    body itself is an entry only where it has text of its own.
     """
     body = tree.article.find("body")
     if body is None:
         return ()
     found: list[Section] = []
-    stack: list[Element] = [body]
+    stack: list[tuple[Element, str]] = [(body, "")]
     while stack:
-        section = stack.pop()
+        node, path = stack.pop()
         lines: list[str] = []
-        inner = _read(tree, section, lines)
-        if lines:
-            found.append(Section(tree.place(section).section, "\n".join(lines)))
-        stack += reversed(inner)
+        inner = _read(tree, node, lines)
+        if lines or path:
+            kind = (node.get("sec-type") or "").casefold() or None
+            found.append(Section(path, tree.place(node).section, kind, "\n".join(lines)))
+        deeper = f"{path}." if path else ""
+        numbered = [(one, f"{deeper}{number}") for number, one in enumerate(inner, start=1)]
+        stack += reversed(numbered)
     return tuple(found)
 
 

@@ -41,7 +41,8 @@ def publication_date(tree: Tree, meta: Element, warnings: list[str]) -> Publicat
         if year is None:
             continue
         if _is_possible(year, month, day):
-            return PublicationDate(year, month, day, kind)
+            season = tree.text(node.find("season")) if month is None else ""
+            return PublicationDate(year, month, day, kind, season or None)
         warnings.append(f"impossible_date: {kind} {year}-{month}-{day}")
     if dates:
         warnings.append("no_publication_date: no usable pub-date")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from biomedica.errors import Rejected
-from biomedica.jats.article import PublicationDate, RelatedArticle
+from biomedica.jats.article import PublicationDate, RelatedArticle, TranslatedTitle
 from biomedica.jats.references import bare_doi
 from biomedica.jats.tree import XML_LANG, Tree, href_of, own_children
 from biomedica.jats.xml import Element
@@ -20,6 +20,7 @@ __all__ = [
     "read_issn",
     "read_journal",
     "read_keywords",
+    "read_other_titles",
     "read_properties",
     "read_publisher",
     "read_related",
@@ -98,6 +99,19 @@ def read_title(tree: Tree, meta: Element) -> str | None:
     parts = [_unmarked(tree, node) for name in ("article-title", "subtitle")
              for node in own_children(group, name)]  # fmt: skip
     return ": ".join(part for part in parts if part) or None
+
+
+def read_other_titles(tree: Tree, meta: Element) -> tuple[TranslatedTitle, ...]:
+    """The titles in other languages, each with its subtitle."""
+    found: dict[TranslatedTitle, None] = {}
+    for node in meta.iterfind("title-group/trans-title-group"):
+        names = ("trans-title", "trans-subtitle")
+        parts = [_unmarked(tree, one) for name in names for one in own_children(node, name)]
+        language = node.get(XML_LANG) or next((one.get(XML_LANG) for one in node), None)
+        found[TranslatedTitle(language or None, ": ".join(filter(None, parts)))] = None
+    for node in meta.iterfind("title-group/trans-title"):  # NLM 2.x: without a group
+        found[TranslatedTitle(node.get(XML_LANG) or None, _unmarked(tree, node))] = None
+    return tuple(one for one in found if one.title)
 
 
 def _unmarked(tree: Tree, node: Element) -> str:

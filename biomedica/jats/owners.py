@@ -43,6 +43,7 @@ _NO_PLACE = frozenset(
 _GROUPS = frozenset({"fig-group", "table-wrap-group"})
 _ABOVE_GROUPS = frozenset({"sec", "body", "article", "sub-article", "response", "floats-group"})
 _LABEL_KINDS = frozenset({"scheme", "chart", "plate", "map", "box", "table"})
+_FILM = frozenset({"video", "movie", "film", "animation"})
 _FEATURED = frozenset({"featured", "lead", "cover", "portrait"})
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -121,7 +122,7 @@ def _owner(tree: Tree, graphic: Element) -> tuple[Element, str, str]:
     """The owning element, the kind of figure it makes, and the name of a place for no figure."""
     parent = graphic.getparent()
     bare = parent if parent.tag == "alternatives" else graphic
-    node = parent
+    node, film = parent, None
     while node is not tree.article:
         name = node.tag
         if name in _OWNS_ALL:
@@ -130,8 +131,10 @@ def _owner(tree: Tree, graphic: Element) -> tuple[Element, str, str]:
             return bare, _STANDS_IN[name], ""
         if name in _NO_PLACE:
             return bare, "floating", name
+        if name == "media" and film is None:
+            film = node
         node = node.getparent()
-    return bare, "floating", ""
+    return (bare, "floating", "") if film is None else (film, "video_still", "")
 
 
 def _id_of(record: Record) -> str:
@@ -180,7 +183,10 @@ def _kind_of_fig(record: Record) -> str:
         return "featured"
     if "graphical" in kind and "abstract" in kind:
         return "graphical_abstract"
-    families = [family_of_word(word) for word in _WORD.findall(record.label or "")]
+    words = _WORD.findall((record.label or "").casefold())
+    if not _FILM.isdisjoint(words):
+        return "video_still"
+    families = [family_of_word(word) for word in words]
     known = [f for f in families if f == "figure" or f in _LABEL_KINDS]
     return known[0] if known else kind if kind in _LABEL_KINDS else "figure"
 

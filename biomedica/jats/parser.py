@@ -20,6 +20,7 @@ from biomedica.jats.front import (
     read_issn,
     read_journal,
     read_keywords,
+    read_other_titles,
     read_properties,
     read_publisher,
     read_related,
@@ -37,7 +38,7 @@ from biomedica.licenses import normalise_code
 
 __all__ = ["PARSER_VERSION", "parse_article"]
 
-PARSER_VERSION: Final = "1"
+PARSER_VERSION: Final = "2"
 """Changes whenever the same bytes may give another Article; part of the build digest."""
 
 
@@ -103,13 +104,14 @@ def _front_matter(tree: Tree, pmcid: str | None, warnings: list[str]) -> Article
     title = read_title(tree, meta)
     related = read_related(tree, front)
     date = publication_date(tree, meta, warnings)
-    abstract, other_abstracts = read_abstracts(tree, meta)
+    abstracts = read_abstracts(tree, meta)
     holders = [*meta.iterchildren("permissions"), meta]
     license_ = read_license(tree, holders, warnings)
     _cross_check(properties, license_, warnings)
     return Article(
         pmcid=ids.pmcid, version=ids.version, pmid=ids.pmid, doi=ids.doi,
-        title=title, abstract=abstract, other_abstracts=other_abstracts,
+        title=title, other_titles=read_other_titles(tree, meta), abstract=abstracts.main,
+        abstract_sections=abstracts.sections, other_abstracts=abstracts.others,
         journal=read_journal(tree, journal), issn=read_issn(tree, journal),
         publisher=read_publisher(tree, journal), publication=date, article_type=kind,
         subjects=read_subjects(tree, meta), keywords=read_keywords(tree, meta),

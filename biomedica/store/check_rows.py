@@ -8,7 +8,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pyarrow as pa
 
-from biomedica.schema import FIGURE_KINDS, LICENSE_GROUPS, REJECT_REASONS
+from biomedica.kinds import FIGURE_KINDS
+from biomedica.schema import LICENSE_GROUPS, REJECT_REASONS
 from biomedica.store.check_files import DATA_FILE
 from biomedica.store.report import Report
 from biomedica.store.shards import key_column

@@ -14,8 +14,9 @@ from lxml import etree
 
 from biomedica.errors import Rejected
 from biomedica.jats import Article, parse_article
+from biomedica.kinds import FIGURE_KINDS
 from biomedica.licenses import LICENSE_CODES, license_group
-from biomedica.schema import FIGURE_KINDS, LICENSE_GROUPS, REJECT_REASONS
+from biomedica.schema import LICENSE_GROUPS, REJECT_REASONS
 
 INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 NO_CAPTION_TEXT = frozenset(

@@ -314,3 +314,33 @@ def test_the_link_has_many_spellings() -> None:
         b'<body><fig><caption><p>x</p></caption><graphic href=" a b.jpg "/></fig></body>',
     )
     assert parse_article(bare).figures[0].graphics[0].href == "a b.jpg"
+
+
+VIDEO = '<label>Video 1.</label><caption><p>A film.</p></caption><graphic xlink:href="still.jpg"/>'
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (f'<media mimetype="video" xlink:href="v.mp4">{VIDEO}</media>', "video_still"),
+        (f'<fig id="f">{VIDEO}<media xlink:href="v.mp4"/></fig>', "video_still"),
+        (f'<fig id="f">{VIDEO.replace("Video", "Figure")}<media xlink:href="v.mp4"/></fig>', "figure"),
+        (
+            '<fig id="f"><label>Video 1</label><caption><p>A film.</p></caption>'
+            '<media xlink:href="v.mp4"><graphic xlink:href="still.jpg"/></media></fig>',
+            "video_still",
+        ),
+    ],
+)
+def test_the_still_of_a_film(body: str, kind: str) -> None:
+    article = parse(body)
+    (figure,) = article.figures
+    assert (figure.kind, figure.caption) == (kind, "A film.")
+    assert [graphic.href for graphic in figure.graphics] == ["still.jpg"]
+    assert article.rejects == ()
+
+
+def test_a_film_in_a_supplement_is_supplementary() -> None:
+    inner = f'<media xlink:href="v.mp4">{VIDEO}</media>'
+    article = parse(f'<supplementary-material id="s">{inner}</supplementary-material>')
+    assert [reject.reason for reject in article.rejects] == ["supplementary"]

@@ -7,7 +7,15 @@ import datetime
 import pytest
 
 from biomedica.jats import Article, parse_article
-from biomedica.jats.article import Award, License, PublicationDate, RelatedArticle, Section
+from biomedica.jats.article import (
+    AbstractSection,
+    Award,
+    License,
+    PublicationDate,
+    RelatedArticle,
+    Section,
+    TranslatedTitle,
+)
 from tests.jats.documents import META, document, fig, parse
 
 TITLE = "<title-group><article-title>On mice</article-title></title-group>"
@@ -78,7 +86,7 @@ def date(
         ),
         (
             '<pub-date pub-type="ppub"><season>Spring</season><year>2020</year></pub-date>',
-            (2020, None, None, "ppub"),
+            (2020, None, None, "ppub", "Spring"),
         ),
         (date("pmc-release"), None),
         ("", None),
@@ -176,8 +184,46 @@ def test_abstracts() -> None:
         ("teaser", None, None, "Tease."),
         (None, "pt", "Resumo", "Visto."),
     ]
+    assert article.abstract_sections == (
+        AbstractSection("Aim", "To see. More."),
+        AbstractSection("End", "Seen."),
+    )
     only = front('<abstract abstract-type="teaser"><p>Tease.</p></abstract>')
-    assert (only.abstract, only.other_abstracts) == ("Tease.", ())
+    assert (only.abstract, only.abstract_sections, only.other_abstracts) == ("Tease.", (), ())
+
+
+def test_translated_titles() -> None:
+    group = (
+        '<trans-title-group xml:lang="pt"><trans-title>Os <italic>ratos</italic><xref>*</xref>'
+        "</trans-title><trans-subtitle>um estudo</trans-subtitle></trans-title-group>"
+        '<trans-title xml:lang="es">Los ratones</trans-title>'
+        "<trans-title-group><trans-title/></trans-title-group>"
+    )
+    titles = TITLE.replace("</title-group>", f"{group}</title-group>")
+    assert parse(meta=titles).other_titles == (
+        TranslatedTitle("pt", "Os ratos: um estudo"),
+        TranslatedTitle("es", "Los ratones"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("meta", "precision", "season"),
+    [
+        (date("epub", "2020", "3", "1"), "day", None),
+        (date("epub", "2020", "3"), "month", None),
+        (date("epub", "2020"), "year", None),
+        (date("ppub", "2020").replace("<year>", "<season>Spring</season><year>"), "season", "Spring"),
+        (
+            date("ppub", "2020", "4").replace("<year>", "<season>Spring</season><year>"),
+            "month",
+            None,
+        ),
+    ],
+)
+def test_how_much_of_a_date_is_known(meta: str, precision: str, season: str | None) -> None:
+    published = front(meta).publication
+    assert published is not None
+    assert (published.precision, published.season) == (precision, season)
 
 
 def test_people() -> None:
@@ -326,17 +372,20 @@ def test_a_reference_reads_as_printed() -> None:
 
 def test_body() -> None:
     body = (
-        "<p>Lead.</p><sec><title>A</title><p>One <xref>[1]</xref>.</p><sec><title>B</title><p>Two.</p>"
+        "<p>Lead.</p><sec sec-type='Results'><title>A</title><p>One <xref>[1]</xref>.</p><sec><title>B</title><p>Two.</p>"
         f"{fig('f')}<table-wrap><table><tr><td>cell</td></tr></table></table-wrap></sec>"
         "<boxed-text><caption><title>Box</title></caption><p>Inside.</p></boxed-text></sec>"
         "<sec><p>Mail a@b.org <list><list-item><p>x</p></list-item><list-item><p>y</p></list-item></list>"
         "<boxed-text><p>Boxed.</p></boxed-text></p></sec>"
+        "<sec><title>C</title><sec><title>D</title><p>Three.</p></sec></sec>"
     )
     assert parse(body).text == (
-        Section("", "Lead."),
-        Section("A", "One [1].\nBox\nInside."),
-        Section("A > B", "Two."),
-        Section("", "Mail x y\nBoxed."),
+        Section("", "", None, "Lead."),
+        Section("1", "A", "results", "One [1].\nBox\nInside."),
+        Section("1.1", "A > B", None, "Two."),
+        Section("2", "", None, "Mail x y\nBoxed."),
+        Section("3", "C", None, ""),
+        Section("3.1", "C > D", None, "Three."),
     )
 
 

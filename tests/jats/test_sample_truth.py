@@ -45,16 +45,20 @@ def test_articles(index: int) -> None:
     published = article.publication
     assert published is not None
     day = published.date.isoformat() if published.date else None
-    assert (day, published.year, published.type) == (
+    assert (day, published.year, published.type, published.precision) == (
         row["publication_date"], row["publication_year"], row["publication_date_type"],
+        row["publication_date_precision"],
     )  # fmt: skip
+    sections = [{"section": one.section, "text": one.text} for one in article.abstract_sections]
+    assert sections == row["abstract_sections"]
     code = (article.license.code, article.license.spdx) if article.license else (None, None)
     assert code == (row["license_code"], row["license_spdx"])
     fields = ("id", "pmid", "doi", "title", "source", "year")
     references = [{name: getattr(one, name) for name in fields} for one in article.references]
     assert references == row["references"]
     if "text" in row:
-        assert [{"section": one.section, "text": one.text} for one in article.text] == row["text"]
+        names = ("path", "section", "type", "text")
+        assert [{name: getattr(one, name) for name in names} for one in article.text] == row["text"]
 
 
 @pytest.mark.parametrize("index", range(PERIOD))

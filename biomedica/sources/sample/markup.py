@@ -52,11 +52,12 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A printed stretch of text: its section path and its sentences."""
+    """A printed stretch of text: the titles above it, its sentences, its place in the body's tree."""
 
     section: str
     sentences: tuple[Sentence, ...]
     is_body: bool
+    path: str = ""
 
     @property
     def text(self) -> str:
@@ -73,6 +74,8 @@ class Sheet:
     graphics: list[tuple[int, Graphic]] = field(default_factory=list)
     """(place in `figures`, graphic)"""
     blocks: list[Block] = field(default_factory=list)
+    sections: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    """place in the body's tree ("2.1") → (titles, sec-type)"""
     inline_graphics: int = 0
 
     # -- text
@@ -117,8 +120,8 @@ class Sheet:
     def href(self, href: str) -> str:
         return f"{_XLINK if self.dialect.local_xlink else ''} xlink:href={quoteattr(href)}"
 
-    def paragraph(self, paragraph: Paragraph, section: str, is_body: bool) -> str:
-        self.blocks.append(Block(section, paragraph.sentences, is_body))
+    def paragraph(self, paragraph: Paragraph, section: str, is_body: bool, path: str = "") -> str:
+        self.blocks.append(Block(section, paragraph.sentences, is_body, path))
         inner = self.sentences(paragraph.sentences)
         return f"<p>{inner}{''.join(map(self.figure, paragraph.figures))}</p>"
 
@@ -225,16 +228,28 @@ class Sheet:
 
 
 def section_list(
-    sheet: Sheet, sections: Sequence[Section], above: tuple[str, ...] = (), is_body: bool = True
+    sheet: Sheet,
+    sections: Sequence[Section],
+    above: tuple[str, ...] = (),
+    is_body: bool = True,
+    path: str = "",
 ) -> str:
-    """`sec` elements; a section without a title prints its paragraphs bare."""
+    """`sec` elements; a section without a title prints its paragraphs bare.
+
+    above: titles, and path: place in the body's tree, of what holds the sections.
+    """
     parts = []
     for section in sections:
-        path = (*above, section.title) if section.title else above
-        where = " > ".join(path)
-        inner = [sheet.paragraph(one, where, is_body) for one in section.paragraphs]
+        titles = (*above, section.title) if section.title else above
+        where = " > ".join(titles)
+        place = path
+        if section.title and is_body:
+            beside = sum(known.rpartition(".")[0] == path for known in sheet.sections)
+            place = f"{path}.{beside + 1}".lstrip(".")
+            sheet.sections[place] = (where, section.sec_type)
+        inner = [sheet.paragraph(one, where, is_body, place) for one in section.paragraphs]
         inner += [sheet.figure(one) for one in section.figures]
-        inner.append(section_list(sheet, section.sections, path, is_body))
+        inner.append(section_list(sheet, section.sections, titles, is_body, place))
         if not section.title:
             parts += inner
             continue

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from html import escape
-from itertools import groupby
 from typing import Any
 
 from .description import Figure, Graphic, SampleArticle, Sentence, Span, plain
@@ -64,6 +63,9 @@ def _article(article: SampleArticle, printed: Printed) -> Row:
         "doi": article.doi.lower(),
         "title": _title(article),
         "abstract": _abstract(article),
+        "abstract_sections": [
+            {"section": title, "text": text} for title, text in article.abstract
+        ] if any(title for title, _ in article.abstract) else [],
         "journal": article.journal,
         "issn": [value for _, value in article.issn],
         "publisher": article.publisher,
@@ -72,6 +74,7 @@ def _article(article: SampleArticle, printed: Printed) -> Row:
         "publication_month": month,
         "publication_day": day,
         "publication_date_type": printed.date_type,
+        "publication_date_precision": "day" if month and day else "month" if month else "year",
         "article_type": article.article_type,
         "subjects": list(article.subjects),
         "keywords": list(article.keywords),
@@ -122,10 +125,14 @@ def _abstract(article: SampleArticle) -> str | None:
 
 def _text(printed: Printed) -> list[Row]:
     """The body by section. Left open where a display formula or a box stands in it."""
-    blocks = [block for block in printed.sheet.blocks if block.is_body]
+    lines: dict[str, list[str]] = {}
+    for block in printed.sheet.blocks:
+        if block.is_body:
+            lines.setdefault(block.path, []).append(block.text)
+    sections = ({"": ("", None)} if "" in lines else {}) | printed.sheet.sections
     return [
-        {"section": section, "text": "\n".join(block.text for block in group)}
-        for section, group in groupby(blocks, key=lambda block: block.section)
+        {"path": path, "section": titles, "type": kind, "text": "\n".join(lines.get(path, ()))}
+        for path, (titles, kind) in sections.items()
     ]
 
 

@@ -207,7 +207,9 @@ ODD_XML = (
             pair(),
             text=[
                 {
+                    "path": "1",
                     "section": "Results",
+                    "type": None,
                     "text": "The cells divided twice (Figure 1).\nCells were counted.",
                 },
             ],
