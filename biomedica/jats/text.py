@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from html import escape
 from typing import NamedTuple
 
@@ -28,22 +29,29 @@ __all__ = [
     "stream_of",
 ]
 
-_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_INVISIBLE = "\u00ad\u200b\u2060\ufeff"
+_WITHOUT_INVISIBLE = str.maketrans("", "", _INVISIBLE)
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![\w-])")
 
 _TAGS = {"bold": "b", "italic": "i", "sup": "sup", "sub": "sub"}
-_OPEN = {"bold": "\x01", "italic": "\x03", "sup": "\x05", "sub": "\x07"}
-_CLOSE = {"bold": "\x02", "italic": "\x04", "sup": "\x06", "sub": "\x08"}
+_TAG_SIGNS = {
+    "bold": ("\x01", "\x02"),
+    "italic": ("\x03", "\x04"),
+    "sup": ("\x05", "\x06"),
+    "sub": ("\x07", "\x08"),
+}
 _MATH_OPEN, _MATH_CLOSE = "\x0e", "\x0f"
 _XREF_OPEN, _XREF_CLOSE = "\x10", "\x11"
 _BLOCK_OPEN, _BLOCK_CLOSE = "\x12", "\x13"
+_ALL_SIGNS = "\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13"
 _SIGNS = re.compile("[\x01-\x08\x0e-\x13]")
 _SPLIT = re.compile("([\x01-\x08\x0e-\x13])")
-_WRITTEN = (
-    {_OPEN[name]: f"<{tag}>" for name, tag in _TAGS.items()}
-    | {_CLOSE[name]: f"</{tag}>" for name, tag in _TAGS.items()}
-    | {_MATH_OPEN: "$", _MATH_CLOSE: "$"}
-)
+_SPACED_TWICE = re.compile(" [\x01-\x08\x0e-\x13]+ [\x01-\x08\x0e-\x13 ]*")
+_WRITTEN = {_MATH_OPEN: "$", _MATH_CLOSE: "$"} | {
+    sign: written
+    for name, tag in _TAGS.items()
+    for sign, written in zip(_TAG_SIGNS[name], (f"<{tag}>", f"</{tag}>"), strict=True)
+}
 _EMPTY_TAGS = re.compile(r"<(b|i|sup|sub)>(\s*)</\1>")
 
 LEFT_OUT = frozenset(
@@ -68,6 +76,15 @@ ONE_FORM = _ONE_OF | _FORMULAS | _MATH | {"tex-math"}
 _TAXON_PART = "taxon-name-part"
 COMPOUND_NAMES = LEFT_OUT | _BLOCKS | ONE_FORM | {_TAXON_PART}
 """An element that holds none of these inside is the plain concatenation of its text nodes."""
+_ROLES = (
+    dict.fromkeys(_BLOCKS, "block")
+    | dict.fromkeys(_ONE_OF, "one_of")
+    | dict.fromkeys(_FORMULAS, "formula")
+    | dict.fromkeys(_MATH, "math")
+    | dict.fromkeys(LEFT_OUT, "left_out")
+    | {"tex-math": "tex", _TAXON_PART: "taxon", "label": "label"}
+)
+"""What the walk makes of an element; of all others it keeps the text."""
 
 
 class Mark(NamedTuple):
@@ -83,8 +100,13 @@ def normalise(text: str) -> str:
 
     Removed: U+00AD, U+200B, U+2060, U+FEFF. Not NFKC, which would change ², µ and ligatures.
     """
+    if text.isprintable():  # then U+0020 is its only white space, and nothing in it is invisible
+        if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+            text = unicodedata.normalize("NFC", text)
+        return " ".join(text.split()) if "  " in text else text.strip()
     if not text.isascii():
-        text = _INVISIBLE.sub("", text)
+        if any(sign in text for sign in _INVISIBLE):
+            text = text.translate(_WITHOUT_INVISIBLE)
         if not unicodedata.is_normalized("NFC", text):
             text = unicodedata.normalize("NFC", text)
     return " ".join(text.split())
@@ -114,96 +136,100 @@ class _Walk:
     """The walk over one element, with a stack of its own: depth is the document's to choose."""
 
     def __init__(self, tags: bool, marks: list[Element] | None) -> None:
-        self.tags = tags
         self.marks = marks
         self.out: list[str] = []
         self.has_formula = False
         self.has_image_formula = False
+        self._signs = dict(_TAG_SIGNS) if tags else {}
+        if marks is not None:
+            self._signs["xref"] = (_XREF_OPEN, _XREF_CLOSE)
+        self._stack: list[tuple[Iterator[Element], str]] = []
+        """the elements that are open: the children still to come, and what follows the last"""
 
     def run(self, element: Element) -> None:
-        stack: list[Element | str] = []
         if element.tag in ONE_FORM:
-            self._visit(stack, element)
+            self._visit(element, "")
         else:
-            self._push_content(stack, element)
+            self._open(element, "", "")
+        stack = self._stack
         while stack:
-            item = stack.pop()
-            if isinstance(item, str):
-                self.out.append(item)
+            top = stack[-1]
+            for child in top[0]:
+                self._visit(child, child.tail or "")
+                if stack[-1] is not top:
+                    break
             else:
-                self._visit(stack, item)
+                stack.pop()
+                self.out.append(top[1])
 
-    @staticmethod
-    def _push_content(stack: list[Element | str], element: Element) -> None:
-        for child in reversed(element):
-            if child.tail:
-                stack.append(child.tail)
-            stack.append(child)
-        if element.text:
-            stack.append(element.text)
-
-    def _visit(self, stack: list[Element | str], element: Element) -> None:
-        name = element.tag
-        if name in LEFT_OUT:
-            return
-        if name in _ONE_OF:
-            branch = self._branch(element)
-            if branch is not None:
-                stack.append(branch)
-        elif name == "tex-math":
-            self._formula(tex_body("".join(element.itertext())))
-        elif name in _MATH:
-            self._formula(linear_mathml(element))
-        elif name in _FORMULAS:
-            self._visit_formula(stack, element)
-        elif name in _BLOCKS:
-            self._visit_block(stack, element)
+    def _open(self, element: Element, before: str, after: str) -> None:
+        text = element.text
+        self.out.append(before + text if text else before)
+        if len(element):
+            self._stack.append((iter(element), after))
         else:
-            if name == _TAXON_PART and _follows_directly(element):
-                self.out.append(" ")
-            opening, closing = self._signs(element)
-            if closing:
-                stack.append(closing)
-            self._push_content(stack, element)
-            if opening:
-                self.out.append(opening)
+            self.out.append(after)
 
-    def _signs(self, element: Element) -> tuple[str, str]:
+    def _visit(self, element: Element, tail: str) -> None:
+        """Write the element and what follows it, or open it."""
         name = element.tag
-        if self.tags and name in _TAGS:
-            return _OPEN[name], _CLOSE[name]
-        if self.marks is not None and name == "xref":
-            self.marks.append(element)
-            return _XREF_OPEN, _XREF_CLOSE
-        return "", ""
+        role = _ROLES.get(name)
+        if role is None:
+            if name in self._signs:
+                opening, closing = self._signs[name]
+                if opening == _XREF_OPEN and self.marks is not None:
+                    self.marks.append(element)
+                self._open(element, opening, closing + tail)
+            else:
+                self._open(element, "", tail)
+        elif role == "left_out":
+            self.out.append(tail)
+        elif role == "block":
+            self._visit_block(element, tail)
+        else:
+            self._visit_special(element, role, tail)
 
-    def _visit_block(self, stack: list[Element | str], element: Element) -> None:
-        inner = self.marks is not None and element.tag in ("p", "td", "th", "title")
-        stack.append(" ")
-        if inner and self.marks is not None:
+    def _visit_block(self, element: Element, tail: str) -> None:
+        if self.marks is not None and element.tag in ("p", "td", "th", "title"):
             self.marks.append(element)
-            stack.append(_BLOCK_CLOSE)
-        self._push_content(stack, element)
-        self.out.append(" " + _BLOCK_OPEN if inner else " ")
+            self._open(element, " " + _BLOCK_OPEN, _BLOCK_CLOSE + " " + tail)
+        else:
+            self._open(element, " ", " " + tail)
 
-    def _visit_formula(self, stack: list[Element | str], element: Element) -> None:
+    def _visit_special(self, element: Element, role: str, tail: str) -> None:
+        if role == "label":
+            if element.getparent().tag in _FORMULAS:
+                self.out.append(tail)
+            else:
+                self._open(element, "", tail)
+        elif role == "taxon":
+            self._open(element, " " if _follows_directly(element) else "", tail)
+        elif role == "formula":
+            self._visit_formula(element, tail)
+        elif role == "one_of":
+            branch: Element | None = element
+            while branch is not None and branch.tag in _ONE_OF:
+                branch = self._branch(branch)
+            if branch is None:
+                self.out.append(tail)
+            else:
+                self._visit(branch, tail)
+        else:
+            is_tex = role == "tex"
+            text = tex_body("".join(element.itertext())) if is_tex else linear_mathml(element)
+            self._formula(text, tail)
+
+    def _visit_formula(self, element: Element, tail: str) -> None:
         """TeX and MathML side by side are two forms of one formula, also without `alternatives`."""
         apart = " " if element.tag == "disp-formula" else ""
         branch = self._branch(element, look_for_text=False)
-        stack.append(apart)
         if branch is not None:
-            stack.append(branch)
-        else:
-            for child in reversed(element):
-                if child.tail:
-                    stack.append(child.tail)
-                if child.tag != "label":
-                    stack.append(child)
-                if child.tag in ("graphic", "inline-graphic"):
-                    self.has_image_formula = True
-            if element.text:
-                stack.append(element.text)
-        self.out.append(apart)
+            self.out.append(apart)
+            self._visit(branch, apart + tail)
+            return
+        if any(child.tag in ("graphic", "inline-graphic") for child in element):
+            self.has_image_formula = True
+        self._open(element, apart, apart + tail)
 
     def _branch(self, element: Element, *, look_for_text: bool = True) -> Element | None:
         first: Element | None = None
@@ -222,10 +248,11 @@ class _Walk:
             self.has_image_formula = True
         return first
 
-    def _formula(self, text: str) -> None:
+    def _formula(self, text: str, tail: str) -> None:
         if text:
             self.has_formula = True
             self.out += (_MATH_OPEN, text, _MATH_CLOSE)
+        self.out.append(tail)
 
 
 def _follows_directly(element: Element) -> bool:
@@ -234,34 +261,15 @@ def _follows_directly(element: Element) -> bool:
     return before is not None and before.tag == element.tag and not before.tail
 
 
-def _collapse(stream: str) -> list[str]:
-    """White space as in `normalise`, looking through signs; the pieces, signs apart."""
-    stream = _INVISIBLE.sub("", stream)
-    if not unicodedata.is_normalized("NFC", stream):
-        stream = unicodedata.normalize("NFC", stream)
-    if "@" in stream:
-        stream = _EMAIL.sub(" ", stream)
-    out: list[str] = []
-    spaced = True
-    for token in _SPLIT.split(stream):
-        if not token or _SIGNS.match(token):
-            out.append(token)
-            continue
-        words = " ".join(token.split())
-        if token[0].isspace() and not spaced:
-            out.append(" ")
-            spaced = True
-        if words:
-            out.append(words)
-            spaced = token[-1].isspace()
-            if spaced:
-                out.append(" ")
-    for index in range(len(out) - 1, -1, -1):
-        if out[index] and not _SIGNS.match(out[index]):
-            if out[index] == " ":
-                del out[index]
-            break
-    return out
+def _collapse(stream: str) -> str:
+    """White space as in `clean`, looking through signs: of a run that holds some, the first stays."""
+    text = clean(stream)
+    inner = text.lstrip(_ALL_SIGNS + " ")
+    head = text[: len(text) - len(inner)]
+    inner = inner.rstrip(_ALL_SIGNS + " ")
+    tail = text[len(head) + len(inner) :]
+    inner = _SPACED_TWICE.sub(lambda found: " " + found[0].replace(" ", ""), inner)
+    return head.replace(" ", "") + inner + tail.replace(" ", "")
 
 
 def plain_of(stream: str) -> str:
@@ -274,11 +282,10 @@ def markup_of(stream: str) -> str:
 
     Without formulas, removing the tags and unescaping gives `plain_of(stream)` back.
     """
-    pieces = _collapse(stream)
-    if "".join(p for p in pieces if not _SIGNS.match(p)) != plain_of(stream):
-        return escape(plain_of(stream), quote=False)  # a character composed across a tag
-    text = "".join(_WRITTEN[p] if p in _WRITTEN else escape(p, quote=False) for p in pieces)
-    text = _SIGNS.sub("", text)
+    text, plain = _collapse(stream), plain_of(stream)
+    if _SIGNS.sub("", text) != plain:
+        return escape(plain, quote=False)  # a character composed across a tag
+    text = _SIGNS.sub(lambda found: _WRITTEN.get(found[0], ""), escape(text, quote=False))
     while True:
         shorter = _EMPTY_TAGS.sub(r"\2", text)
         if shorter == text:
@@ -296,7 +303,7 @@ def marked_text(element: Element) -> tuple[str, list[Mark], list[Mark]]:
     is_open: list[tuple[Element, int, bool]] = []
     xrefs: list[Mark] = []
     blocks: list[Mark] = []
-    for piece in _collapse(stream):
+    for piece in _SPLIT.split(_collapse(stream)):
         if piece in (_XREF_OPEN, _BLOCK_OPEN):
             is_open.append((next(waiting), length, piece == _XREF_OPEN))
         elif piece in (_XREF_CLOSE, _BLOCK_CLOSE):
@@ -305,7 +312,7 @@ def marked_text(element: Element) -> tuple[str, list[Mark], list[Mark]]:
                 xrefs.append(Mark(node, start, length))
             elif not any(not xref for _, _, xref in is_open):
                 blocks.append(Mark(node, start, length))
-        elif piece and not _SIGNS.match(piece):
+        elif piece and piece not in _ALL_SIGNS:
             text.append(piece)
             length += len(piece)
     xrefs.sort(key=lambda mark: (mark.start, mark.end))
