@@ -206,14 +206,14 @@ def ids(
 
     Example: biomedica ids --source ./sample --where "license_group = 'commercial'"
     """
-    from biomedica.reporting import select_ids
+    from biomedica.reporting import print_ids, select_ids
     from biomedica.sources import open_source
 
     fetch = read_access(config, settings, source, source, fetch__endpoint_url=source_endpoint_url).fetch
     found = select_ids(open_source(source, fetch), where, latest=latest)
-    _emit(as_json, {"ids": found}, lambda: print("\n".join([*found, ""]), end=""))
-    if not found:
-        print("no article meets the condition", file=sys.stderr)
+    print_ids(found, as_json)
+    if found.deferred:
+        raise typer.Exit(Exit.INCOMPLETE)
 
 
 @app.command()

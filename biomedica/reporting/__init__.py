@@ -6,12 +6,13 @@ from biomedica.reporting.pair import find_pair, write_image
 from biomedica.reporting.plots import Series
 from biomedica.reporting.run_page import ModelNote, RunPage, SlowShard, run_page
 from biomedica.reporting.samples import RejectExample, SampledPair, reject_examples, sample_pairs
-from biomedica.reporting.selection import select_ids
+from biomedica.reporting.selection import IdSelection, print_ids, select_ids
 from biomedica.reporting.statistics import Statistics, statistics
 from biomedica.reporting.statistics_page import statistics_page, write_page
 from biomedica.reporting.tables import print_pair, print_run, print_statistics, print_verification
 
 __all__ = [
+    "IdSelection",
     "ModelNote",
     "RejectExample",
     "RunPage",
@@ -20,6 +21,7 @@ __all__ = [
     "SlowShard",
     "Statistics",
     "find_pair",
+    "print_ids",
     "print_pair",
     "print_run",
     "print_statistics",

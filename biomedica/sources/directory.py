@@ -32,7 +32,6 @@ from biomedica.sources.protocol import SourceArticle
 
 __all__ = ["DirectorySource"]
 
-_READERS = 16
 _CHUNK = 512
 _FEW = 1000  # up to so many ids are looked up one by one, without listing the folder
 
@@ -44,6 +43,7 @@ class DirectorySource:
     """
 
     requests = 0  # none leave the machine
+    readers = 16
 
     def __init__(self, uri: str) -> None:
         self._root = os.path.realpath(_local_path(uri))
@@ -124,7 +124,7 @@ class DirectorySource:
 
     def _listing(self, keys: Keys) -> pa.Table:
         chunks = [keys[start : start + _CHUNK] for start in range(0, len(keys), _CHUNK)]
-        with ThreadPoolExecutor(_READERS) as pool:
+        with ThreadPoolExecutor(self.readers) as pool:
             parts = list(pool.map(self._digests, chunks))
         found = np.concatenate([np.array(mask, bool) for mask, _ in parts] or [np.zeros(0, bool)])
         return listing_of(keys[found], b"".join(digests for _, digests in parts))

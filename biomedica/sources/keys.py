@@ -14,6 +14,7 @@ __all__ = [
     "MAX_METADATA_BYTES",
     "UNREAD_DIGEST",
     "Keys",
+    "copy_key",
     "folder_key",
     "listing_of",
     "metadata_key",
@@ -44,6 +45,12 @@ def metadata_key(name: str) -> int | None:
     """The key of `PMC1.1.json`, a name in `metadata/`; None for other names."""
     stem, dot, extension = name.rpartition(".")
     return folder_key(stem) if dot and extension == "json" else None
+
+
+def copy_key(name: str) -> int | None:
+    """The key of `PMC1.1/PMC1.1.json`, the copy of the metadata beside the XML; None for other names."""
+    folder, slash, file = name.partition("/")
+    return folder_key(folder) if slash and file == f"{folder}.json" else None
 
 
 def select(keys: Keys, wanted: Keys) -> Keys:

@@ -8,7 +8,7 @@ is done (design §5.4).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -25,6 +25,7 @@ from biomedica.sources.keys import (
     MAX_METADATA_BYTES,
     UNREAD_DIGEST,
     Keys,
+    copy_key,
     folder_key,
     listing_of,
     metadata_key,
@@ -50,6 +51,8 @@ Listed = tuple[Keys, npt.NDArray[np.void]]
 """the same as two arrays"""
 Branch = tuple[str, str, int]
 """(prefix, the key that it goes on behind or "", how many digits of the PMCID the prefix holds)"""
+KeyOf = Callable[[str], int | None]
+"""a name below a folder → the key of the article whose metadata it is"""
 
 
 class PmcCloudSource:
@@ -58,6 +61,8 @@ class PmcCloudSource:
     uri: `s3://bucket` or `s3://bucket/prefix`. Raises SourceError for another URI; nothing is asked
     of the server before a method is called. Safe to use from several threads, and to pickle.
     """
+
+    readers = 64  # pmc_cloud.md §4 advises 32 to 128
 
     def __init__(self, uri: str, fetch: FetchConfig | None = None) -> None:
         bucket, self._prefix = _split(uri)
@@ -169,8 +174,8 @@ class PmcCloudSource:
         first = self.bucket.probe(f"{self._base}metadata/PMC")
         if first.objects or first.truncated:
             return
-        beside = self.bucket.probe(f"{self._base}PMC")
-        if not beside.prefixes:
+        prefixes = (f"{self._base}PMC{digit}" for digit in range(1, 10))
+        if not any(self.bucket.probe(prefix).prefixes for prefix in prefixes):
             raise SourceError(
                 f"{self.uri} is not in PMC's layout: give the bucket or prefix that holds "
                 "metadata/PMC1.1.json and PMC1.1/PMC1.1.xml"
@@ -186,7 +191,9 @@ class PmcCloudSource:
         if article_id.version:
             return self._digest(article_id)
         prefix = f"{self._base}metadata/{article_id}."
-        rows = [row for page in self.bucket.pages(prefix) for row in self._rows(page.objects)]
+        folder = f"{self._base}metadata/"
+        pages = self.bucket.pages(prefix)
+        rows = [row for page in pages for row in _rows(page.objects, folder, metadata_key)]
         if not rows:
             copies = self._prefixes(f"{self._base}{article_id}.")
             rows = [row for copy in copies for row in self._digest(copy)]
@@ -214,42 +221,41 @@ class PmcCloudSource:
         return []
 
     def _scan(self, pool: Executor) -> Listed:
-        """The whole of `metadata/`, shared out by the first digits of the PMCID."""
+        """The whole of `metadata/`, or of the copies beside the XML where it holds nothing.
+
+        The copies are listed with all that lies beside them: a page of those tells as much as a
+        hundred requests for one copy each.
+        """
+        found = self._shared_out(pool, f"{self._base}metadata/", metadata_key)
+        if not len(found[0]):
+            found = self._shared_out(pool, self._base, copy_key)
+        return found
+
+    def _shared_out(self, pool: Executor, folder: str, key_of: KeyOf) -> Listed:
+        """What is listed below a folder, by threads that share it by the first digits of the PMCID."""
         parts: list[Listed] = []
-        base = f"{self._base}metadata/PMC"
-        running = {pool.submit(self._branch, base, "", 0)}
+        running = {pool.submit(self._branch, folder, key_of, (f"{folder}PMC", "", 0))}
         try:
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for branch in done:
                     part, children = branch.result()
                     parts.append(part)
-                    running |= {pool.submit(self._branch, *child) for child in children}
+                    running |= {pool.submit(self._branch, folder, key_of, child) for child in children}
         finally:
             for branch in running:
                 branch.cancel()
-        if not any(len(keys) for keys, _ in parts):
-            prefixes = [f"{self._base}PMC{digit}" for digit in range(1, 10)]
-            copies = [copy for found in pool.map(self._prefixes, prefixes) for copy in found]
-            parts = [_joined(rows) for rows in pool.map(self._digest, copies)]
         return _merged(parts)
 
-    def _branch(self, prefix: str, after: str, digits: int) -> tuple[Listed, list[Branch]]:
+    def _branch(self, folder: str, key_of: KeyOf, branch: Branch) -> tuple[Listed, list[Branch]]:
         """What is listed of a prefix, and the narrower prefixes that hold the rest."""
+        prefix, after, digits = branch
         parts = []
         for page in self.bucket.pages(prefix, after=after):
-            parts.append(_joined(self._rows(page.objects)))
+            parts.append(_joined(_rows(page.objects, folder, key_of)))
             if page.truncated and page.objects and digits < _SHARED_DIGITS:
                 return _merged(parts), list(_shares(prefix, page.objects[-1][0], digits + 1))
         return _merged(parts), []
-
-    def _rows(self, objects: Iterable[tuple[str, str]]) -> Rows:
-        start = len(f"{self._base}metadata/")
-        return [
-            (key, etag_digest(etag))
-            for name, etag in objects
-            if (key := metadata_key(name[start:])) is not None
-        ]
 
 
 def etag_digest(etag: str) -> bytes:
@@ -269,14 +275,23 @@ def _plain(etag: str) -> str:
     return etag.strip().removeprefix("W/").strip('"')
 
 
+def _rows(objects: Iterable[tuple[str, str]], folder: str, key_of: KeyOf) -> Rows:
+    return [
+        (key, etag_digest(etag))
+        for name, etag in objects
+        if (key := key_of(name[len(folder) :])) is not None
+    ]
+
+
 def _shares(prefix: str, last: str, digits: int) -> Iterator[Branch]:
     """The prefixes one character longer, as far as they may hold keys behind `last`."""
     for character in ".0123456789":
         longer = prefix + character
+        held = _SHARED_DIGITS if character == "." else digits  # one article is not shared out
         if last.startswith(longer):
-            yield longer, last, digits
+            yield longer, last, held
         elif longer > last:
-            yield longer, "", digits
+            yield longer, "", held
 
 
 def _joined(rows: Rows) -> Listed:

@@ -19,7 +19,7 @@ LISTING = pa.schema(
         pa.field("input_digest", pa.binary(16)),
     ]
 )
-"""A listing of article versions: integers and the 16 bytes of the metadata JSON's MD5."""
+"""A listing of article versions: integers and the 16 bytes of `SourceArticle.input_digest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class SourceArticle(Protocol):
 
     article_id: ArticleId
     input_digest: str
-    """MD5 of the metadata JSON as read, hex"""
+    """32 hex digits that change with the metadata JSON: its MD5 in a folder; in a bucket its ETag
+    where that has the form of an MD5 (an encrypting bucket's is none), else the MD5 of the ETag's
+    text (of a multipart upload, for one). The digest that the article is listed with."""
     metadata: Metadata
     xml_uri: str
     media_read: int
@@ -79,6 +81,10 @@ class Source(Protocol):
     def requests(self) -> int:
         """Requests sent to a server so far through this object: GET, HEAD and LIST, retries of the
         client libraries left out. 0 for a folder."""
+
+    @property
+    def readers(self) -> int:
+        """Threads that may well read at once."""
 
     def list_articles(self, ids: Iterable[ArticleId] | None = None) -> pa.Table:
         """The article versions that exist, as LISTING, sorted by (pmcid, version).

@@ -100,6 +100,31 @@ def test_without_metadata_the_copies_beside_the_xml_are_taken(cloud: Cloud) -> N
     assert source.read_article(ArticleId(80, 1)).read_xml(LIMIT) == XML
 
 
+def test_copies_are_listed_page_by_page_and_none_is_asked_for(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files lie beside them: versions, lengths and other names at every cut of a page."""
+    ids = [ArticleId(1, 1), ArticleId(1, 2), ArticleId(1, 10), ArticleId(10, 1), ArticleId(100, 3),
+           ArticleId(19, 1), ArticleId(123456789012, 99999)]  # fmt: skip
+    for article_id in ids:
+        for name in (f"{article_id}.json", f"{article_id}.xml", "a.jpg", "z.jpg", "sub/x.json"):
+            cloud.put(f"{article_id}/{name}", f"{article_id} {name}".encode())
+    for key in ("PMC2.1/PMC2.1.xml", "PMC2.1/PMC3.1.json", "PMC-ids.csv.gz", "PMC7.1.json", "PMCx/a",
+                "PMC5.0/PMC5.0.json", "PMC6.1/sub/PMC6.1.json"):  # fmt: skip
+        cloud.put(key, b"{}")
+    whole = cloud.source().list_articles()
+    assert [d.hex() for d in whole["input_digest"].to_pylist()] == [
+        md5(f"{article_id} {article_id}.json".encode()) for article_id in sorted(ids)
+    ]
+    for size in (1, 2, 3, 5):
+        monkeypatch.setattr("biomedica.sources.bucket.PAGE", size)
+        with FaultyProxy(cloud.endpoint, **QUIET) as proxy:
+            source = cloud.source(endpoint_url=proxy.endpoint)
+            assert listed(source) == sorted(ids)
+            assert source.list_articles().equals(whole)
+            assert all("list-type=2" in path for _, path in proxy.log)
+
+
 @pytest.fixture
 def crowd(cloud: Cloud) -> list[ArticleId]:
     """More than a page, in a shape of many versions, lengths and first digits."""

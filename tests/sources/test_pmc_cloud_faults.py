@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -121,6 +122,29 @@ def test_a_404_that_is_not_of_s3_says_nothing_of_the_object(
     monkeypatch.setattr(bucket, "_no_such_key", lambda _: False)
     with pytest.raises(Deferred):
         article.read_xml(LIMIT)
+
+
+def test_ids_of_a_bucket_whose_metadata_cannot_all_be_had(cloud: Cloud, proxied: Proxied) -> None:
+    """The command says which, ends with 1, and lists the others."""
+    from typer.testing import CliRunner
+
+    from biomedica.cli import app
+
+    ids = [ArticleId(number, 1) for number in (8, 9, 10)]
+    for article_id in ids:
+        cloud.write_article(article_id)
+    source, proxy = proxied(always={"PMC9.1.json": "unavailable"})
+    words = ["ids", "--source", source.uri, "--source-endpoint-url", proxy.endpoint]
+    words += ["--set", "fetch.retries=0", "--where", "license_code = 'CC BY'"]
+    done = CliRunner().invoke(app, words)
+    assert (done.exit_code, done.stdout.split()) == (1, ["PMC7.1", "PMC8.1", "PMC10.1"])
+    assert "1 articles deferred" in done.stderr
+    assert "PMC9.1  cannot read" in done.stderr
+    proxy.always.clear()
+    done = CliRunner().invoke(app, [*words, "--json"])
+    values = json.loads(done.stdout)
+    assert (done.exit_code, values["exit_status"], values["articles_deferred"]) == (0, 0, 0)
+    assert values["ids"] == ["PMC7.1", "PMC8.1", "PMC9.1", "PMC10.1"]
 
 
 # --- 403 ---------------------------------------------------------------------------------------
