@@ -5,7 +5,7 @@ DEMO ?= demo
 ARTICLES ?= 40
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs clean
+.PHONY: help setup demo test check format docs fuzz clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: setup  ## Lint, format, types and the order of imports
 format: setup  ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: setup  ## 20,000 mutated articles (and 5,000 images); CORPUS=DIR mutates real ones
+	$(BIN)/python -m tests.fuzz.articles --count 20000 $(if $(CORPUS),--corpus $(CORPUS))
 
 docs: setup  ## Write docs/dataset.md from the schema
 	$(BIN)/python -m biomedica.reporting.dictionary > docs/dataset.md
