@@ -84,18 +84,19 @@ def caption_of(
         return EMPTY
     stream, _, has_image_formula = stream_of(caption, tags=True)
     text, markup = plain_of(stream), markup_of(stream)
-    title = tree.text(caption.find("title")) or None
+    title = tree.text(caption.find("title"))
+    if not text.startswith(title):
+        title = ""  # it stands after other text, where JATS has none
     if has_image_formula:
         warnings.append(f"formula_as_image: {item}")
     if _PRIVATE_USE.search(text):
         warnings.append(f"private_use_character: {item}")
     found = _LEADING_LABEL.match(text) if without_label else None
     if found is None:
-        return Caption(text, title, markup)
+        return Caption(text, title or None, markup)
     size = found.end()
-    if title is not None:
-        title = title[size:].strip() or None if title.startswith(found["label"]) else None
-    return Caption(text[size:], title, _without_head(markup, size))
+    title = title[size:].strip() if title.startswith(found["label"]) else ""
+    return Caption(text[size:], title or None, _without_head(markup, size))
 
 
 def leading_label(tree: Tree, owner: Element) -> str | None:

@@ -344,3 +344,14 @@ def test_a_film_in_a_supplement_is_supplementary() -> None:
     inner = f'<media xlink:href="v.mp4">{VIDEO}</media>'
     article = parse(f'<supplementary-material id="s">{inner}</supplementary-material>')
     assert [reject.reason for reject in article.rejects] == ["supplementary"]
+
+
+@pytest.mark.parametrize("before", ["Stray words. ", "<p>A paragraph first.</p>"])
+def test_a_title_after_other_text_is_none(before: str) -> None:
+    """Found by mutants: the caption must begin with its title."""
+    (figure,) = parse(
+        f'<fig id="f"><caption>{before}<title>A title</title></caption>'
+        '<graphic xlink:href="a.jpg"/></fig>'
+    ).figures
+    assert figure.caption_title is None
+    assert figure.caption.endswith("A title")
