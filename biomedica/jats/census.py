@@ -65,7 +65,7 @@ class CensusFig:
     """its own, in document order: one, or one for each language"""
     group_captions: tuple[str, ...]
     graphics: tuple[int, ...]
-    """numbers of the graphics whose nearest `fig` it is"""
+    """numbers of the graphics that it owns: nothing else that owns graphics lies between"""
     paragraphs: int
     """paragraphs, cells and titles outside of it with an xref that names it"""
 
@@ -76,7 +76,7 @@ class CensusGraphic:
 
     href: str
     fig: int | None
-    """place of its nearest `fig` in `figs`"""
+    """place in `figs` of the fig that owns it"""
     captions: tuple[str, ...]
 
 
@@ -192,7 +192,7 @@ def _count(article: Any) -> Census:
     ids = set(map(_squeeze, article.xpath("descendant-or-self::*/@id")))
     citing = [x for x in xrefs if x.get("ref-type", "").lower() in ("fig", "figure", "figs")]
     rids = [rid for xref in citing for rid in _rids(xref, ids)]
-    nearest = [_nearest(graphic, "fig") for graphic in graphics]
+    owners = [_owner(graphic) for graphic in graphics]
     places = {fig: place for place, fig in enumerate(figs)}
     paragraphs = _paragraphs(article, xrefs, ids)
     return Census(
@@ -202,18 +202,18 @@ def _count(article: Any) -> Census:
                 label=" ".join(_flatten(node) for node in _named(fig, "label", "child")[:1]),
                 captions=_captions(fig),
                 group_captions=_captions(_nearest(fig, "fig-group")),
-                graphics=tuple(i for i, own in enumerate(nearest, start=1) if own is fig),
+                graphics=tuple(i for i, own in enumerate(owners, start=1) if own is fig),
                 paragraphs=len(paragraphs.get(fig, ())),
             )
             for fig in figs
         ),
         graphics=tuple(
             CensusGraphic(_href(graphic), places.get(own), _captions(graphic))
-            for graphic, own in zip(graphics, nearest, strict=True)
+            for graphic, own in zip(graphics, owners, strict=True)
         ),
         inline_graphics=len(_named(article, "inline-graphic")),
-        figures=len({*figs, *map(_owner, graphics)}),
-        graphics_in_figs=sum(own is not None for own in nearest),
+        figures=len({*figs, *owners}),
+        graphics_in_figs=sum(bool(_named(g, "fig", "ancestor")) for g in graphics),
         table_graphics=sum(bool(_named(t, "graphic")) for t in _named(article, "table-wrap")),
         fig_xrefs=len(citing),
         rids_resolved=sum(rid in ids for rid in rids),
@@ -231,7 +231,7 @@ def _nearest(node: Any, names: str) -> Any:
 def _owner(graphic: Any) -> Any:
     parent = graphic.getparent()
     alone = parent if _name(parent) == "alternatives" else graphic
-    above = _nearest(graphic, f"{OWNERS}|{ALONE}|sub-article|response")
+    above = _nearest(graphic, f"{OWNERS}|{ALONE}")
     if above is not None and _name(above) in OWNERS.split("|"):
         return above
     media = _nearest(graphic, "media") if above is None else None
@@ -268,10 +268,14 @@ def _paragraphs(article: Any, xrefs: list[Any], ids: set[str]) -> dict[Any, set[
             main = [fig for fig in figs if _nearest(fig, "sub-article|response") is None]
             for fig in (same or main or figs)[:1]:
                 if _nearest(xref, "fig|table-wrap|chem-struct-wrap|boxed-text") is not fig:
-                    block = _nearest(xref, "p|td|th|title|caption|label")
-                    block = xref.getparent() if block is None else block
-                    found.setdefault(fig, set()).add(block)
+                    found.setdefault(fig, set()).add(_block(xref))
     return found
+
+
+def _block(xref: Any) -> Any:
+    """The paragraph, cell or title of whose text it is part, or else its parent."""
+    block = _nearest(xref, "|".join({"p", "td", "th", "title"} | LEFT_OUT))
+    return xref.getparent() if block is None or _name(block) in LEFT_OUT else block
 
 
 def _captions(owner: Any) -> tuple[str, ...]:
