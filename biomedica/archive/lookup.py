@@ -12,7 +12,7 @@ from biomedica.ids import article_id_of_pair, split_pair_id
 from biomedica.query import ask, running
 from biomedica.store import Dataset
 
-__all__ = ["article_rows", "pair_rows", "stored_images"]
+__all__ = ["article_rows", "pair_rows"]
 
 
 def pair_rows(
@@ -22,10 +22,14 @@ def pair_rows(
     for pair in pair_ids:
         split_pair_id(pair)
     names = list(dict.fromkeys(["pair_id", *columns]))
-    found = {row["pair_id"]: row for row in _rows(dataset, "pairs", names, pair_ids)}
+    small = [name for name in names if name != "image"]
+    found = {row["pair_id"]: row for row in _rows(dataset, "pairs", small, pair_ids)}
     for pair in pair_ids:
         if pair not in found:
             raise ConfigError(_why_missing(dataset, pair))
+    if "image" in names:
+        for pair, image in dataset.images(pair_ids).items():
+            found[pair]["image"] = {"bytes": image, "path": split_pair_id(pair)[1]}
     return [found[pair] for pair in pair_ids]
 
 
@@ -35,12 +39,6 @@ def article_rows(
     """Rows of `articles` of some pairs, by article id."""
     names = list(dict.fromkeys(["article_id", *columns]))
     return {row["article_id"]: row for row in _rows(dataset, "articles", names, pair_ids)}
-
-
-def stored_images(dataset: Dataset, pair_ids: Sequence[str]) -> dict[str, bytes]:
-    """The encoded images of some pairs, by pair id."""
-    rows = _rows(dataset, "pairs", ["pair_id", "image"], pair_ids)
-    return {row["pair_id"]: row["image"]["bytes"] for row in rows}
 
 
 def _rows(

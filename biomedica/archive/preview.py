@@ -13,6 +13,7 @@ from biomedica.archive.views import CORE
 from biomedica.schema import embeddings_table
 from biomedica.store import Dataset
 from biomedica.store.dataset import hidden_rows, hide
+from biomedica.store.images import images_of_file
 from biomedica.store.shards import shard_of_file
 
 __all__ = ["License", "Model", "Overview", "Picture", "overview"]
@@ -22,7 +23,7 @@ MAX_TOUCHED_SHARDS = 64
 LICENSE_FILES = 32
 PICTURES = 6
 PICTURE_FILES = 3
-"""of each, one row group is read: at most 64 MB of images, mostly a tenth of that"""
+"""of each, the small columns of one row group are read, and the pictures"""
 
 _SMALL = ["pair_id", "article_id", "shard", "figure_label", "caption", "license_code"]
 
@@ -151,18 +152,18 @@ def _pictures_of_file(dataset: Dataset, path: str, hidden: Any, count: int) -> l
     with filesystem.open_input_file(f"{base}/pairs/{path}") as handle:
         file = pq.ParquetFile(handle)
         rows = file.read_row_group(0, columns=_SMALL).combine_chunks()
-        chosen = _rows_to_show(rows.append_column("row", pa.array(range(rows.num_rows))), hidden, count)
-        images = file.read_row_group(0, columns=["image"])["image"] if chosen else None
+        chosen = _rows_to_show(rows, hidden, count)
+        ids = [row["pair_id"] for row in chosen]
+        images = images_of_file(handle, ids, lambda batch: hide(batch, "pairs", hidden))
     return [
         Picture(
             row["pair_id"],
             row["figure_label"],
             row["caption"],
             row["license_code"],
-            images[row["row"]].as_py()["bytes"],
+            images[row["pair_id"]],
         )
         for row in chosen
-        if images is not None
     ]
 
 

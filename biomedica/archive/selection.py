@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from biomedica.archive import html
-from biomedica.archive.lookup import stored_images
 from biomedica.archive.views import connect_tables
 from biomedica.errors import ConfigError
 from biomedica.query import ask, running
@@ -132,7 +131,7 @@ class Selection:
             found = ask(connection, lambda: connection.sql(query).to_arrow_table(), PAGE_SECONDS)
         rows: list[dict[str, Any]] = found.to_pylist()
         if "image" in self.columns:
-            images = stored_images(self.dataset, [row["pair_id"] for row in rows])
+            images = self.dataset.images([row["pair_id"] for row in rows])
             for row in rows:
                 row["image"] = images.get(row["pair_id"])
         return rows

@@ -8,6 +8,7 @@ from typing import Any
 from biomedica.archive import Archive
 from biomedica.errors import ConfigError
 from biomedica.ids import split_pair_id
+from biomedica.schema import PAIRS
 
 __all__ = ["find_pair", "write_image"]
 
@@ -18,15 +19,18 @@ def find_pair(archive: Archive, pair_id: str) -> dict[str, Any]:
     Raises ConfigError when there is no such pair; the text says what became of the graphic.
     """
     article, name = split_pair_id(pair_id)
-    rows = archive.pairs(where=f"pair_id = {_literal(pair_id)}").to_arrow().to_pylist()
+    # the log knows the range of articles in each file
+    where = f"article_id = {_literal(str(article))} AND pair_id = {_literal(pair_id)}"
+    pairs = archive.pairs([column for column in PAIRS.names if column != "image"], where)
+    rows = pairs.to_arrow().to_pylist()
     if not rows:
         raise ConfigError(_why_missing(archive, pair_id, str(article), name))
     columns = ["source_uri", "source_md5", "license_spdx", "license_url", "license_source"]
     columns += ["is_retracted", "input_digest", "parser_version", "copyright_statement"]
     found = archive.articles(columns=columns, where=f"article_id = {_literal(str(article))}")
     (provenance,) = found.to_arrow().to_pylist()
-    row: dict[str, Any] = rows[0]
-    return {**row, "article": provenance}
+    image = {"bytes": pairs.dataset.images([pair_id])[pair_id], "path": name}
+    return {**rows[0], "image": image, "article": provenance}
 
 
 def write_image(row: dict[str, Any], directory: Path) -> Path:

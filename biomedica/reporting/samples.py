@@ -52,7 +52,7 @@ def sample_pairs(
     """At most `count` live pairs, spread evenly over at most `places` files of `shards` (None: all).
 
     side: of the pictures, in pixels. The same version gives the same pairs. Reads the small columns
-    of those files, and of the images the row groups in which the pairs stand.
+    of those files, and the images of the pairs.
     Raises StoreError or Deferred.
     """
     files = [path for path, _, _ in dataset.files("pairs")]
@@ -64,7 +64,7 @@ def sample_pairs(
     for name in names:
         rows = spread(near[name], shares[name])
         if rows:
-            pictures = _pictures(dataset, name, [row["pair_id"] for row in rows], side)
+            pictures = _pictures(dataset, [row["pair_id"] for row in rows], side)
             found += [_sampled(row, pictures[row["pair_id"]]) for row in rows]
     return found
 
@@ -97,23 +97,10 @@ def _shares(lengths: Sequence[int], count: int) -> list[int]:
     return shares
 
 
-def _pictures(dataset: Dataset, shard: str, pair_ids: list[str], side: int) -> dict[str, str]:
-    import pyarrow.compute as pc
-
+def _pictures(dataset: Dataset, pair_ids: list[str], side: int) -> dict[str, str]:
     from biomedica.imaging import data_uri
 
-    found: dict[str, str] = {}
-    batches = dataset.batches(
-        "pairs",
-        columns=["pair_id", "image"],
-        filter=pc.field("pair_id").isin(pair_ids),
-        batch_size=NEAR,
-        shards=[shard],
-    )
-    for batch in batches:
-        for row in batch.to_pylist():
-            found[row["pair_id"]] = data_uri(row["image"]["bytes"], side)
-    return found
+    return {pair: data_uri(image, side) for pair, image in dataset.images(pair_ids).items()}
 
 
 def _sampled(row: Mapping[str, Any], picture: str) -> SampledPair:

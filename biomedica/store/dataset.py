@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from biomedica.config import StoreConfig
 from biomedica.errors import StoreError
+from biomedica.ids import article_id_of_pair
 from biomedica.schema import embeddings_table, table_schema
 from biomedica.store import log
+from biomedica.store.images import images_of_file
 from biomedica.store.shards import key_column, shard_of_file
 from biomedica.store.storage import Storage, fault, open_storage
 
@@ -148,6 +150,27 @@ class Dataset:
             live = hide(batch, table, hidden)
             if live.num_rows:
                 yield live.select(names)
+
+    def images(self, pair_ids: Collection[str]) -> dict[str, bytes]:
+        """The encoded images of some live pairs, by pair id; those that are not there are left out.
+
+        Only files that can hold their articles are opened, and little else of those is read.
+        """
+        import pyarrow.compute as pc
+
+        hidden = hidden_rows(self.superseded())
+        articles = sorted({article_id_of_pair(pair) for pair in pair_ids})
+        may_hold = pc.field("article_id").isin(articles)
+
+        def read(fragment: Any) -> dict[str, bytes]:
+            with fragment.open() as handle:
+                return images_of_file(handle, pair_ids, lambda batch: hide(batch, "pairs", hidden))
+
+        found: dict[str, bytes] = {}
+        fragments = self.arrow("pairs").get_fragments(may_hold) if articles else iter(())
+        for images in self._guarded("pairs", map(read, fragments)):
+            found |= images
+        return found
 
     def count(self, table: str) -> int:
         """The number of live rows; without superseded rows, nothing but the log is read."""

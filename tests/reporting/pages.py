@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import re
@@ -107,7 +108,7 @@ def _pair(number: int, position: int, shard: str, text: str) -> Any:
         number, position, shard, pair_id=f"PMC{number}.1/{name}", caption=text, journal=text,
         figure_label=text, license_code=text, publication_year=2001, width=300 + number, height=200,
         mode="RGB", original_format="jpeg", is_third_party=False, byte_size=len(data),
-        mentions=[mention | {"sentence": f"See {text}"}] * position,
+        sha256=hashlib.sha256(data).hexdigest(), mentions=[mention | {"sentence": f"See {text}"}] * position,
         image={"bytes": data, "path": name},
     )  # fmt: skip
 

@@ -46,15 +46,19 @@ def test_images_are_read_for_the_chosen_pairs_alone(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    batches = Dataset.batches
+    images, batches = Dataset.images, Dataset.batches
 
-    def watched(self: Dataset, *arguments: Any, **named: Any) -> Any:
+    def watched(self: Dataset, pair_ids: Any) -> Any:
+        read.extend(pair_ids)
+        return images(self, pair_ids)
+
+    def without_images(self: Dataset, *arguments: Any, **named: Any) -> Any:
         for batch in batches(self, *arguments, **named):
-            if "image" in batch.schema.names:
-                read.extend(batch["pair_id"].to_pylist())
+            assert "image" not in batch.schema.names
             yield batch
 
-    monkeypatch.setattr(Dataset, "batches", watched)
+    monkeypatch.setattr(Dataset, "images", watched)
+    monkeypatch.setattr(Dataset, "batches", without_images)
     chosen = sample_pairs(dataset, 4, 32, places=2)
     assert sorted(read) == sorted(pair.pair_id for pair in chosen)
 
