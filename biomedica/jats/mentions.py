@@ -324,7 +324,7 @@ def _by_label(tree: Tree, figures: FigureIndex, scope: Element, number: Number) 
 
 def _mentions(tree: Tree, blocks: dict[Element, _Block]) -> dict[Record, tuple[Mention, ...]]:
     found: dict[Record, list[Mention]] = {}
-    for element in sorted(blocks, key=tree.order.__getitem__):
+    for element in tree.in_order(blocks):
         block = blocks[element]
         _add_children(block)
         starts = sentence_starts(block.text)

@@ -99,7 +99,7 @@ def find_figures(tree: Tree) -> FigureIndex:
             record = Record(element, kind, tree.place(element).scope, no_place=no_place)
             by_element[element] = record
         record.graphics.append((index, graphic))
-    records = tuple(sorted(by_element.values(), key=lambda record: tree.order[record.element]))
+    records = tuple(by_element[element] for element in tree.in_order(by_element))
     by_number: dict[tuple[Element, Number], Record] = {}
     for position, record in enumerate(records, start=1):
         record.position = position

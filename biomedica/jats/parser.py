@@ -60,9 +60,6 @@ def parse_article(
     """
     root, warnings = read_xml(xml)
     article = choose_article(root, pmcid)
-    # Counted by names alone, before and apart from everything that decides about figures.
-    graphic_count = sum(1 for _ in article.iter("{*}graphic"))
-    inline_count = sum(1 for _ in article.iter("{*}inline-graphic"))
     tree = Tree(article)
     described = _front_matter(tree, pmcid, warnings)
     index = find_figures(tree)
@@ -86,8 +83,9 @@ def parse_article(
         figures=figures,
         rejects=rejects,
         figure_count=len(index.records),
-        graphic_count=graphic_count,
-        inline_graphic_count=inline_count,
+        # Counted by names alone, apart from everything that decides about figures.
+        graphic_count=len(tree.named["graphic"]),
+        inline_graphic_count=len(tree.named["inline-graphic"]),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 

@@ -34,7 +34,7 @@ class Targets:
 
     @cached_property
     def _existing(self) -> frozenset[str]:
-        return frozenset(name for node in self._tree.nodes if (name := node.get("id")))
+        return frozenset(name for node in self._tree.article.iter() if (name := node.get("id")))
 
     def _add(self, scope: Element, name: str | None, records: list[Record]) -> None:
         if name and records:

@@ -5,6 +5,7 @@ Everything that looks upwards is remembered per element, so that no search repea
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from lxml import etree
@@ -12,7 +13,16 @@ from lxml import etree
 from biomedica.jats.text import COMPOUND_NAMES, ONE_FORM, clean, plain_of, stream_of
 from biomedica.jats.xml import MATHML, Element
 
-__all__ = ["MAX_BLOCK_DEPTH", "SUB_ARTICLES", "XML_LANG", "Place", "Tree", "href_of", "own_children"]
+__all__ = [
+    "MAX_BLOCK_DEPTH",
+    "SUB_ARTICLES",
+    "XML_LANG",
+    "Place",
+    "Tree",
+    "first_child",
+    "href_of",
+    "own_children",
+]
 
 MAX_BLOCK_DEPTH = 4
 """Paragraphs inside more paragraphs than this are read as part of those around them: the text of
@@ -22,7 +32,9 @@ XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 
 SUB_ARTICLES = frozenset({"sub-article", "response"})
-_INDEXED = frozenset({"p", "xref", "fig", "graphic", "ref", "boxed-text", "table", "media"})
+_INDEXED = frozenset(
+    {"p", "xref", "fig", "graphic", "ref", "boxed-text", "table", "media"} | {"inline-graphic"}
+)
 _SECTIONS = frozenset(
     {"sec", "app", "abstract", "trans-abstract", "ack", "bio", "notes", "fn-group", "glossary"}
     | {"boxed-text", "app-group", "treatment-sec"}
@@ -35,7 +47,9 @@ _NO_PROSE = frozenset(
     {"caption", "fig", "table-wrap", "ref-list", "permissions", "supplementary-material", "media"}
     | {"fn", "article-meta", "front-stub", "journal-meta", "author-notes", "disp-formula", "graphic"}
 )
-_string: etree.XPath = etree.XPath("string()")
+_KEPT = _INDEXED | COMPOUND_NAMES
+_PLACES = SUB_ARTICLES | _SECTIONS | _FIGURE_LIKE | _NO_PROSE | {"p"}
+"""What makes a place of its own out of the one above."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,35 +75,41 @@ class Tree:
 
     def __init__(self, article: Element) -> None:
         self.article = article
-        self.nodes: list[Element] = list(article.iter())
-        """every element, kept alive so that an element is one object as long as the tree lives"""
         self.named: dict[str, list[Element]] = {name: [] for name in _INDEXED}
-        self.order: dict[Element, int] = {element: i for i, element in enumerate(self.nodes)}
         self.language: str | None = article.get(XML_LANG) or None
+        self._order: dict[Element, int] = {}
         self._compound: set[Element] = set()
         self._texts: dict[Element, str] = {}
         self._places: dict[Element, Place] = {}
         self._index()
 
     def _index(self) -> None:
-        named, compound = self.named, self._compound
-        for element in self.nodes:
-            tag = element.tag
-            if tag[0] == "{":
-                if tag.startswith(MATHML):
-                    if tag != MATHML + "math":
-                        continue
-                    tag = "math"
-                else:
-                    tag = element.tag = tag.rpartition("}")[2]
-            bucket = named.get(tag)
-            if bucket is not None:
-                bucket.append(element)
-            if tag in COMPOUND_NAMES:
-                above = element.getparent()
+        """One pass. What is looked up again is kept, and so stays one object while the tree lives."""
+        named, order, compound = self.named, self._order, self._compound
+        for node in self.article.iter():
+            name = node.tag
+            if name not in _KEPT:
+                if name[0] != "{" or name.startswith(MATHML):
+                    continue
+                name = node.tag = name.rpartition("}")[2]
+                if name not in _KEPT:
+                    continue
+            order[node] = len(order)
+            if name in named:
+                named[name].append(node)
+            if name in COMPOUND_NAMES:
+                above = node.getparent()
                 while above is not None and above not in compound:
                     compound.add(above)
                     above = above.getparent()
+
+    def in_order(self, elements: Collection[Element]) -> list[Element]:
+        """The elements in the document's order."""
+        order = self._order
+        if all(element in order for element in elements):
+            return sorted(elements, key=order.__getitem__)
+        names = {element.tag for element in elements}
+        return [node for node in self.article.iter(*names) if node in elements]
 
     def is_compound(self, element: Element) -> bool:
         """Whether plain concatenation of the text nodes would be wrong."""
@@ -104,14 +124,16 @@ class Tree:
             if element in self._compound or element.tag in ONE_FORM:
                 known = plain_of(stream_of(element)[0])
             else:
-                known = clean(_string(element) if len(element) else element.text or "")
+                known = clean(_letters(element))
             self._texts[element] = known
         return known
 
     def place(self, element: Element) -> Place:
         """Where the element stands, itself included."""
+        known = self._places.get(element)
+        if known is not None:
+            return known
         path: list[Element] = []
-        known: Place | None = None
         node: Element | None = element
         while node is not None:
             known = self._places.get(node)
@@ -130,6 +152,8 @@ class Tree:
         name = node.tag
         if above is None:
             return Place(node, "", None, None, True, 0)
+        if name not in _PLACES:
+            return above
         scope, section, figure = above.scope, above.section, above.figure
         caption, is_prose = above.caption, above.is_prose
         if name in SUB_ARTICLES:
@@ -146,14 +170,10 @@ class Tree:
         if name == "caption":
             caption = node
         depth = above.depth + (name == "p")
-        if (section, figure, caption, is_prose, depth) == (
-            above.section, above.figure, above.caption, above.is_prose, above.depth,
-        ):  # fmt: skip
-            return above
         return Place(scope, section, figure, caption, is_prose, depth)
 
     def _title_of(self, node: Element) -> str:
-        title = node.find("title")
+        title = first_child(node, "title")
         if title is None and node.tag == "boxed-text":
             title = node.find("caption/title")
         return self.text(title) or _DEFAULT_TITLES.get(node.tag, "")
@@ -164,6 +184,14 @@ class Tree:
             if title is not None:
                 return self.text(title)
         return ""
+
+
+def _letters(element: Element) -> str:
+    """The concatenation of the text nodes."""
+    if not len(element):
+        return str(element.text or "")
+    text: str = etree.tostring(element, encoding="unicode", method="text", with_tail=False)
+    return text
 
 
 def _joined(section: str, title: str) -> str:
@@ -187,3 +215,8 @@ def href_of(element: Element) -> str:
 def own_children(element: Element, name: str) -> list[Element]:
     """Direct children of that name."""
     return list(element.iterchildren(name))
+
+
+def first_child(element: Element, name: str) -> Element | None:
+    """The first direct child of that name."""
+    return next(element.iterchildren(name), None)
