@@ -13,15 +13,15 @@ from typing import Any
 from biomedica._version import __version__
 from biomedica.config import FetchConfig
 from biomedica.errors import SourceError
+from biomedica.s3 import Patience, credential_provider, obstore_options, open_session
 
 __all__ = ["Access"]
 
-FIRST_WAIT, LONGEST_WAIT, GROWTH = 0.1, 10.0, 2
+FIRST_WAIT, GROWTH = 0.1, 2
 """Seconds between the tries of one object. Eight of them take some 25 in all: longer than a burst of
-SlowDown or a restart, and an outage defers its articles before the run looks stuck."""
+SlowDown or a restart, and an outage defers its articles before the run looks stuck. They are settings
+and begin sooner than the dataset's (`store/aws.py`), because an article may wait for the next run."""
 CONNECT_SECONDS = 10.0
-REQUEST_SECONDS = 900.0
-"""for one request: 64 MiB over a slow line, where obstore gives up after 30 unless told"""
 PROBE_TRIES = 4
 """Of the first request of a run: a wrong address shall be told soon."""
 
@@ -52,7 +52,8 @@ class Access:
 
     @property
     def endpoint(self) -> str:
-        """Where requests go. What the environment says of endpoints is meant for the dataset."""
+        """Where requests go. What the environment says of endpoints is meant for the dataset, so
+        that AWS's own is named too; `store/aws.py` leaves it to its clients."""
         region = self.config.region
         domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         return self.config.endpoint_url or f"https://s3.{region}.{domain}"
@@ -67,31 +68,14 @@ class Access:
         """An obstore client: for objects, at an eighth of boto3's CPU time."""
         from obstore.store import S3Store
 
-        second = timedelta(seconds=1)
-        options: dict[str, Any] = {
-            # by this name: the environment's AWS_ENDPOINT_URL_S3 outdoes one given as `endpoint`
-            "aws_endpoint_url_s3": self.endpoint,
-            "region": self.config.region,
-            "virtual_hosted_style_request": False,
-            "skip_signature": self.config.anonymous,
-            "client_options": {
-                "allow_http": self.endpoint.startswith("http://"),
-                "user_agent": self.user_agent,
-                "connect_timeout": CONNECT_SECONDS * second,
-                "read_timeout": self.config.timeout_seconds * second,
-                "timeout": max(REQUEST_SECONDS, self.config.timeout_seconds) * second,
-            },
-            "retry_config": {
-                "max_retries": self.config.retries,
-                # tries end with the first that begins later than this
-                "retry_timeout": (60 + 3 * self.config.timeout_seconds) * second,
-                "backoff": {
-                    "init_backoff": FIRST_WAIT * second,
-                    "max_backoff": LONGEST_WAIT * second,
-                    "base": GROWTH,
-                },
-            },
+        timeout = self.config.timeout_seconds
+        patience = Patience(self.config.retries, FIRST_WAIT, GROWTH, 60 + 3 * timeout, timeout)
+        options = obstore_options(self.config.region, self.endpoint, patience)
+        options["client_options"] |= {
+            "user_agent": self.user_agent,
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
         }
+        options["skip_signature"] = self.config.anonymous
         if not self.config.anonymous:
             options["credential_provider"] = self._provider()
         return S3Store(self.bucket, **options)
@@ -205,19 +189,7 @@ class Access:
 
     @functools.cached_property
     def _session(self) -> Any:
-        import boto3
-        from botocore.exceptions import BotoCoreError
-
-        try:
-            return boto3.Session(profile_name=self.config.profile)
-        except BotoCoreError as error:
-            raise self.fault(error, "reach") from None
+        return open_session(self.config.profile, lambda error: self.fault(error, "reach"))
 
     def _provider(self) -> Any:
-        from botocore.exceptions import BotoCoreError
-        from obstore.auth.boto3 import Boto3CredentialProvider
-
-        try:
-            return Boto3CredentialProvider(self._session)
-        except (BotoCoreError, ValueError):
-            raise self.without_credentials() from None
+        return credential_provider(self._session, lambda _: self.without_credentials())

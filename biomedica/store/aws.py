@@ -6,7 +6,6 @@ nothing here is pickled or shown.
 
 from __future__ import annotations
 
-import datetime
 import functools
 import os
 import socket
@@ -16,19 +15,22 @@ from urllib.request import getproxies, proxy_bypass
 
 from biomedica.config import StoreConfig, plain_endpoint
 from biomedica.errors import Deferred, StoreError
+from biomedica.s3 import (
+    LONGEST_WAIT,
+    REQUEST_SECONDS,
+    Patience,
+    credential_provider,
+    obstore_options,
+    open_session,
+)
 
 __all__ = ["AwsAccess"]
 
 KNOCK_SECONDS = 5.0
-RETRIES = 10
-FIRST_WAIT, LONGEST_WAIT, GROWTH = 0.2, 10.0, 3
-"""Seconds between tries: some twenty in all, what a restart or a `SlowDown` takes. obstore's own
-settings give up after two."""
-RETRY_SECONDS = 180
-STALL_SECONDS = 60
-"""without a byte, a connection is given up"""
-REQUEST_SECONDS = 900
-"""for one request: 80 MB over a slow line"""
+PATIENCE = Patience(retries=10, first_wait=0.2, growth=3, retry_seconds=180, stall_seconds=60)
+"""Some twenty seconds between tries in all, what a restart or a `SlowDown` takes; obstore's own
+settings give up after two. No settings as in `sources/access.py`: a commit that is given up ends a
+run, and the same numbers go to deltalake, which must not be less patient than obstore."""
 
 
 class AwsAccess:
@@ -70,32 +72,7 @@ class AwsAccess:
     def obstore_options(self) -> dict[str, Any]:
         """Options of `obstore.store.S3Store`; it asks for fresh keys by itself."""
         _refuse_unsafe_rename()
-        endpoint = self.endpoint
-        second = datetime.timedelta(seconds=1)
-        client: dict[str, Any] = {
-            "timeout": REQUEST_SECONDS * second,
-            "read_timeout": STALL_SECONDS * second,
-        }
-        waits = {
-            "init_backoff": FIRST_WAIT * second,
-            "max_backoff": LONGEST_WAIT * second,
-            "base": GROWTH,
-        }
-        retries = {
-            "max_retries": RETRIES,
-            "retry_timeout": RETRY_SECONDS * second,
-            "backoff": waits,
-        }
-        options: dict[str, Any] = {
-            "region": self.region,
-            "client_options": client,
-            "retry_config": retries,
-        }
-        if endpoint:
-            # by this name: the environment's AWS_ENDPOINT_URL_S3 outdoes one given as `endpoint`
-            options["aws_endpoint_url_s3"] = endpoint
-            options["virtual_hosted_style_request"] = False
-            client["allow_http"] = endpoint.startswith("http://")
+        options = obstore_options(self.region, self.endpoint, PATIENCE)
         if self.config.anonymous:
             options["skip_signature"] = True
         else:
@@ -108,12 +85,12 @@ class AwsAccess:
         options = {
             "aws_conditional_put": "etag",
             "aws_region": self.region,
-            "max_retries": str(RETRIES),
-            "retry_timeout": f"{RETRY_SECONDS}s",
-            "backoff_config.init_backoff": f"{FIRST_WAIT}s",
+            "max_retries": str(PATIENCE.retries),
+            "retry_timeout": f"{PATIENCE.retry_seconds:.0f}s",
+            "backoff_config.init_backoff": f"{PATIENCE.first_wait}s",
             "backoff_config.max_backoff": f"{LONGEST_WAIT}s",
-            "backoff_config.base": str(GROWTH),
-            "timeout": f"{REQUEST_SECONDS}s",
+            "backoff_config.base": str(PATIENCE.growth),
+            "timeout": f"{REQUEST_SECONDS:.0f}s",
         }
         endpoint = self.endpoint
         if endpoint:
@@ -138,7 +115,7 @@ class AwsAccess:
         options: dict[str, Any] = {
             "region": self.region,
             "anonymous": self.config.anonymous,
-            "retry_strategy": AwsStandardS3RetryStrategy(max_attempts=RETRIES),
+            "retry_strategy": AwsStandardS3RetryStrategy(max_attempts=PATIENCE.retries),
         }
         if endpoint:
             scheme, _, host = endpoint.partition("://")
@@ -174,27 +151,14 @@ class AwsAccess:
 
     @functools.cached_property
     def _session(self) -> Any:
-        import boto3
-        from botocore.exceptions import BotoCoreError
-
-        try:
-            return boto3.Session(profile_name=self.config.profile)
-        except BotoCoreError as error:  # its text names files and profiles, never keys
-            raise StoreError(f"the AWS configuration for {self.root} cannot be used: {error}") from None
+        return open_session(
+            self.config.profile,
+            # its text names files and profiles, never keys
+            lambda error: StoreError(f"the AWS configuration for {self.root} cannot be used: {error}"),
+        )
 
     def _provider(self) -> Any:
-        from botocore.exceptions import BotoCoreError
-        from obstore.auth.boto3 import Boto3CredentialProvider
-
-        try:
-            return Boto3CredentialProvider(self._session)
-        except ValueError:
-            raise StoreError(
-                f"no AWS credentials for {self.root}: set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or read without any by store.anonymous"
-            ) from None
-        except BotoCoreError as error:
-            raise self._unusable(error) from None
+        return credential_provider(self._session, self._unusable)
 
     def _keys(self) -> tuple[str, str, str | None]:
         """Key id, secret and session token of the profile, as of now."""
@@ -207,6 +171,11 @@ class AwsAccess:
         return keys.access_key, keys.secret_key, keys.token
 
     def _unusable(self, error: Exception) -> StoreError:
+        if isinstance(error, ValueError):
+            return StoreError(
+                f"no AWS credentials for {self.root}: set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or read without any by store.anonymous"
+            )
         return StoreError(
             f"the AWS credentials for {self.root} cannot be had ({type(error).__name__}): "
             "log in again, or name another profile"

@@ -15,6 +15,7 @@ import pytest
 from biomedica.config import FetchConfig
 from biomedica.ids import ArticleId
 from biomedica.sources import LISTING, PmcCloudSource, Source, bucket
+from biomedica.sources.sample import write_sample
 from tests.sources.layout import write_article
 
 SECRET = "not-a-real-secret"
@@ -62,6 +63,14 @@ class Cloud:
                     files,
                 )
             )
+
+
+@pytest.fixture(scope="session")
+def with_defects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample of one article and every defect; not to be changed."""
+    directory = tmp_path_factory.mktemp("defects")
+    write_sample(directory, articles=1, defects=True)
+    return directory
 
 
 @pytest.fixture(scope="session")

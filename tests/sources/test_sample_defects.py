@@ -30,15 +30,8 @@ NOT_FROM_A_SAMPLE = {
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("defects")
-    write_sample(directory, articles=1, defects=True)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def truth(root: Path) -> list[dict[str, Any]]:
-    return list(json.loads((root / "truth.json").read_bytes())["defects"])
+def truth(with_defects: Path) -> list[dict[str, Any]]:
+    return list(json.loads((with_defects / "truth.json").read_bytes())["defects"])
 
 
 def test_names_are_unique_words_and_sentences_are_sentences() -> None:
@@ -49,34 +42,36 @@ def test_names_are_unique_words_and_sentences_are_sentences() -> None:
         assert re.fullmatch(r"[A-Z].+\.", defect.says), defect.name
 
 
-def test_same_seed_same_bytes(root: Path, tmp_path: Path) -> None:
+def test_same_seed_same_bytes(with_defects: Path, tmp_path: Path) -> None:
     summary = write_sample(tmp_path, articles=1, defects=True)
-    assert tree_of(tmp_path) == tree_of(root)
+    assert tree_of(tmp_path) == tree_of(with_defects)
     assert summary.defects == len(DEFECTS)
     first = {prefix.article_id: prefix.media for _, prefix in planted(0)}
     assert first != {prefix.article_id: prefix.media for _, prefix in planted(1)}
 
 
-def test_the_ordinary_articles_are_those_of_a_sample_without(root: Path, tmp_path: Path) -> None:
+def test_the_ordinary_articles_are_those_of_a_sample_without(
+    with_defects: Path, tmp_path: Path
+) -> None:
     write_sample(tmp_path, articles=1)
     ordinary = {k: v for k, v in tree_of(tmp_path).items() if k.startswith(("PMC", "metadata"))}
-    assert ordinary.items() <= tree_of(root).items()
-    own, other = (json.loads((place / "truth.json").read_bytes()) for place in (root, tmp_path))
+    assert ordinary.items() <= tree_of(with_defects).items()
+    own, other = (json.loads((place / "truth.json").read_bytes()) for place in (with_defects, tmp_path))
     assert own["articles"] == other["articles"]
     assert "defects" not in other
 
 
-def test_a_sample_may_gain_defects_and_not_lose_them(root: Path, tmp_path: Path) -> None:
+def test_a_sample_may_gain_defects_and_not_lose_them(with_defects: Path, tmp_path: Path) -> None:
     write_sample(tmp_path, articles=1)
     write_sample(tmp_path, articles=1, defects=True)
-    assert tree_of(tmp_path) == tree_of(root)
+    assert tree_of(tmp_path) == tree_of(with_defects)
     with pytest.raises(ConfigError, match="--defects"):
         write_sample(tmp_path, articles=1)
-    assert tree_of(tmp_path) == tree_of(root)
+    assert tree_of(tmp_path) == tree_of(with_defects)
 
 
-def test_the_defects_are_small(root: Path) -> None:
-    size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+def test_the_defects_are_small(with_defects: Path) -> None:
+    size = sum(path.stat().st_size for path in with_defects.rglob("*") if path.is_file())
     assert size < 4_000_000
 
 
@@ -103,8 +98,8 @@ def test_every_reason_that_input_can_cause_is_planted(truth: list[dict[str, Any]
     assert every - found == NOT_FROM_A_SAMPLE
 
 
-def test_the_folder_source_lists_every_defect(root: Path, truth: list[dict[str, Any]]) -> None:
-    listing = DirectorySource(str(root)).list_articles()
+def test_the_folder_source_lists_every_defect(with_defects: Path, truth: list[dict[str, Any]]) -> None:
+    listing = DirectorySource(str(with_defects)).list_articles()
     assert listing.num_rows == 1 + len(truth)
 
 

@@ -14,21 +14,13 @@ from biomedica.config import BuildConfig, FetchConfig, load_config
 from biomedica.pipeline.articles import ArticleBuilder
 from biomedica.pipeline.specs import Holding
 from biomedica.sources import Source, open_source
-from biomedica.sources.sample import write_sample
 from biomedica.sources.sample.defects import DEFECTS, planted
 
 BUCKET = "defects"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("defects")
-    write_sample(directory, articles=1, defects=True)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def bucket(root: Path) -> Iterator[FetchConfig]:
+def bucket(with_defects: Path) -> Iterator[FetchConfig]:
     """The sample in a bucket on loopback that anybody may read."""
     import boto3
     from moto.server import ThreadedMotoServer
@@ -46,8 +38,10 @@ def bucket(root: Path) -> Iterator[FetchConfig]:
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": resources}
     policy = {"Version": "2012-10-17", "Statement": [everybody]}
     client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(policy))
-    for path in [*root.glob("PMC*/*"), *root.glob("metadata/*")]:
-        client.put_object(Bucket=BUCKET, Key=str(path.relative_to(root)), Body=path.read_bytes())
+    for path in [*with_defects.glob("PMC*/*"), *with_defects.glob("metadata/*")]:
+        client.put_object(
+            Bucket=BUCKET, Key=str(path.relative_to(with_defects)), Body=path.read_bytes()
+        )
     client.close()
     yield FetchConfig(endpoint_url=endpoint)
     server.stop()
@@ -74,9 +68,9 @@ def outcomes(source: Source, root: Path) -> dict[str, Any]:
     return found
 
 
-def test_from_a_bucket_as_from_a_folder(root: Path, bucket: FetchConfig) -> None:
-    folder = outcomes(open_source(str(root)), root)
-    remote = outcomes(open_source(f"s3://{BUCKET}", bucket), root)
+def test_from_a_bucket_as_from_a_folder(with_defects: Path, bucket: FetchConfig) -> None:
+    folder = outcomes(open_source(str(with_defects)), with_defects)
+    remote = outcomes(open_source(f"s3://{BUCKET}", bucket), with_defects)
     assert {name for name, one in folder.items() if one == "deferred"} == {
         defect.name for defect in DEFECTS if defect.outcome.kind == "deferred"
     }
