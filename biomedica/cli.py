@@ -12,15 +12,14 @@ import json
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from biomedica._version import __version__
 from biomedica.errors import BiomedicaError, ConfigError, Deferred, RunStopped, StaleWriterError
+from biomedica.looking import inspect, show, stats
 from biomedica.options import (
     Address,
     AsJson,
@@ -30,21 +29,20 @@ from biomedica.options import (
     Models,
     Quiet,
     ReportPath,
-    Root,
     RootArgument,
     RootOption,
     Settings,
     SourceEndpoint,
-    Version,
     chosen_root,
     read_access,
     read_overrides,
 )
+from biomedica.outcome import Exit, emit
 
 if TYPE_CHECKING:
     from biomedica.pipeline import RunReport
 
-__all__ = ["Exit", "app", "main"]
+__all__ = ["app", "main"]
 
 app = typer.Typer(
     name="biomedica",
@@ -54,14 +52,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Exit(IntEnum):
-    """What a command ends with."""
-
-    DONE = 0
-    INCOMPLETE = 1
-    NOT_STARTED = 2
 
 
 CTRL_C, USAGE = 130, 2
@@ -130,20 +120,13 @@ def _options(
     """Options before the command."""
 
 
-def _emit(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
-    if as_json:
-        print(json.dumps(values, ensure_ascii=False, default=str))
-    else:
-        show()
-
-
 def _end_run(report: RunReport, as_json: bool) -> None:
     """Show what a run did; status 1 where something waits for another run."""
     from biomedica.reporting import print_run
 
     status = Exit.DONE if report.complete else Exit.INCOMPLETE
     values = report.to_dict() | {"exit_status": int(status)}
-    _emit(as_json, values, lambda: print_run(values))
+    emit(as_json, values, lambda: print_run(values))
     if status:
         raise typer.Exit(status)
 
@@ -184,7 +167,7 @@ def sample(
         print(f"what a build must find: {directory / 'truth.json'}")
         print(f"a checkpoint to try embedding with, its embeddings mean nothing: {checkpoint}")
 
-    _emit(as_json, values, show)
+    emit(as_json, values, show)
 
 
 @app.command()
@@ -326,72 +309,10 @@ def verify(
     report = verify_dataset(where, reach.store, repair=repair, deep=not shallow)
     if source is not None:
         recount(where, source, report, reach.store, reach.fetch)
-    _emit(as_json, report.to_dict(), lambda: print_verification(report))
+    emit(as_json, report.to_dict(), lambda: print_verification(report))
     if not report.ok:
         raise typer.Exit(Exit.INCOMPLETE)
 
 
-@app.command()
-def stats(
-    root: RootArgument = None,
-    dataset: RootOption = None,
-    version: Version = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            "--html", dir_okay=False, help="Also write a page of plots and images to this local file."
-        ),
-    ] = None,
-    config: Config = None,
-    settings: Settings = None,
-    endpoint_url: Endpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """The table one wants after a run: counts, rejects by reason, licences, formats, sizes, journals.
-
-    Example: biomedica stats ./dataset --html dataset.html
-    """
-    from biomedica.archive import Archive
-    from biomedica.reporting import print_statistics, statistics, statistics_page, write_page
-    from biomedica.store import Dataset
-
-    where = chosen_root(root, dataset)
-    store = read_access(config, settings, where, where, store__endpoint_url=endpoint_url).store
-    archive = Archive(where, version, store=store)
-    found = statistics(archive)
-    values = found.to_dict()
-    if html is not None:
-        opened = Dataset.open(where, store, version=archive.version)
-        write_page(statistics_page(found, archive, opened), html)
-        values["html"] = str(html)
-    _emit(as_json, values, lambda: print_statistics(found))
-    if html is not None and not as_json:
-        print(f"the page: {html}")
-
-
-@app.command()
-def show(
-    pair_id: Annotated[str, typer.Argument(help="<article id>/<media file name>.")],
-    dataset: Root,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the image.")] = Path(),
-    version: Version = None,
-    config: Config = None,
-    settings: Settings = None,
-    endpoint_url: Endpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Write one image and print its caption, context and provenance.
-
-    Example: biomedica show PMC98000001.1/opat.100000.g001.jpg --dataset ./dataset
-    """
-    from biomedica.archive import Archive
-    from biomedica.reporting import find_pair, print_pair, write_image
-
-    reach = read_access(config, settings, dataset, dataset, store__endpoint_url=endpoint_url)
-    archive = Archive(dataset, version, store=reach.store)
-    row = find_pair(archive, pair_id)
-    path = write_image(row, out)
-    values = {key: value for key, value in row.items() if key != "image"} | {"written": str(path)}
-    _emit(as_json, values, lambda: print_pair(row, path))
+for command in (stats, show, inspect):
+    app.command()(command)

@@ -132,7 +132,7 @@ def test_the_readmes_python_runs(code: Code, folder: Path) -> None:
 
 def test_the_first_steps_are_among_the_commands_that_run() -> None:
     named = {text.split()[1] for _, text in RUN}
-    assert named >= {"sample", "build", "ids", "verify", "stats", "show"}
+    assert named >= {"sample", "build", "ids", "verify", "stats", "show", "inspect"}
     assert PYTHON
 
 

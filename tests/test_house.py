@@ -178,7 +178,7 @@ def test_every_command_says_what_it_does_with_an_example() -> None:
     from biomedica.cli import app
 
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert set(commands) >= {"sample", "ids", "build", "embed", "verify", "stats", "show"}
+    assert set(commands) >= {"sample", "ids", "build", "embed", "verify", "stats", "show", "inspect"}
     for name, command in commands.items():
         assert f"Example: biomedica {name} " in command.help
         for parameter in command.params:

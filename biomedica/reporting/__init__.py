@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from biomedica.reporting.inspection import Inspection, inspect_article, inspect_xml
+from biomedica.reporting.inspection_page import inspection_page
+from biomedica.reporting.inspection_text import print_inspection
 from biomedica.reporting.pair import find_pair, write_image
 from biomedica.reporting.plots import Series
 from biomedica.reporting.run_page import ModelNote, RunPage, SlowShard, run_page
@@ -13,6 +16,7 @@ from biomedica.reporting.tables import print_pair, print_run, print_statistics, 
 
 __all__ = [
     "IdSelection",
+    "Inspection",
     "ModelNote",
     "RejectExample",
     "RunPage",
@@ -21,7 +25,11 @@ __all__ = [
     "SlowShard",
     "Statistics",
     "find_pair",
+    "inspect_article",
+    "inspect_xml",
+    "inspection_page",
     "print_ids",
+    "print_inspection",
     "print_pair",
     "print_run",
     "print_statistics",

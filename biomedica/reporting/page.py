@@ -13,7 +13,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-__all__ = ["breakable", "counted", "cut", "duration", "megabytes", "number", "rate", "render", "share"]
+__all__ = [
+    "breakable",
+    "cleaned",
+    "counted",
+    "cut",
+    "duration",
+    "megabytes",
+    "number",
+    "rate",
+    "render",
+    "share",
+]
 
 MAX_PAGE_BYTES = 3_000_000
 """What a page should not exceed; its parts are bounded so that it never does."""
@@ -50,7 +61,12 @@ def _environment() -> Any:
 def _shown(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return "–" if value is None else value
-    return _UNSHOWN.sub("\ufffd", value)
+    return cleaned(value)
+
+
+def cleaned(text: str) -> str:
+    """A text without the characters that a page does not show, or that turn its direction."""
+    return _UNSHOWN.sub("\ufffd", text)
 
 
 def cut(text: str | None, length: int) -> str:

@@ -1,0 +1,26 @@
+"""How a command ends: its result on stdout, its status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+__all__ = ["Exit", "emit"]
+
+
+class Exit(IntEnum):
+    """What a command ends with."""
+
+    DONE = 0
+    INCOMPLETE = 1
+    NOT_STARTED = 2
+
+
+def emit(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> None:
+    """The result as one JSON object, or as `show` prints it."""
+    if as_json:
+        print(json.dumps(values, ensure_ascii=False, default=str))
+    else:
+        show()

@@ -1,0 +1,134 @@
+"""The page of one inspected article: every figure with its image, caption and mentions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from biomedica.config import ImageConfig
+from biomedica.errors import Deferred, Rejected
+from biomedica.imaging import data_uri, decode
+from biomedica.jats import Figure, Graphic, Mention
+from biomedica.reporting.inspection import Inspection
+from biomedica.reporting.inspection_text import (
+    HOW,
+    article_facts,
+    mention_words,
+    rejected_words,
+    verdict,
+)
+from biomedica.reporting.page import MAX_PAGE_BYTES, cleaned, render
+from biomedica.schema import REJECT_REASONS
+
+__all__ = ["inspection_page"]
+
+IMAGE_BYTES = MAX_PAGE_BYTES * 3 // 4
+"""What all pictures of a page may take; those beyond are named and not shown."""
+
+SIDES = ((12, 640), (40, 420))
+"""Graphics up to which the longer side of a picture has so many pixels; OTHER_SIDE for more."""
+OTHER_SIDE = 280
+MENTIONS = 60
+"""Mentions of one figure that are written out."""
+
+_PLAIN_MARKUP = re.compile(r"(?:[^<>]|</?(?:b|i|sup|sub)>)*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """A graphic as the page shows it. picture: a data URI, "" where there is nothing to show."""
+
+    href: str
+    caption: str | None
+    note: str
+    """size and format, or why there is no picture"""
+    picture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A figure with its pictures."""
+
+    figure: Figure
+    caption: Markup | str
+    spoken: str
+    """how often it is mentioned, in words"""
+    mentions: tuple[tuple[Mention, str], ...]
+    pictures: tuple[_Picture, ...]
+
+
+def inspection_page(found: Inspection, image: ImageConfig) -> str:
+    """The page as HTML: one file, no scripts, nothing fetched.
+
+    image: the limits of a build; images that a build would reject are named with the reason.
+    """
+    article = found.article
+    return render(
+        "inspection.html.jinja",
+        found=found,
+        article=article,
+        facts=list(article_facts(article, found))[1:] if article is not None else [],
+        shown=list(_shown(found, image)),
+        rejects=[
+            (no, REJECT_REASONS["figure"].get(no.reason, ""))
+            for no in (article.rejects if article is not None else ())
+        ],
+        rejected=rejected_words(found) if found.rejected is not None else None,
+        counts=found.counts(),
+        verdict=verdict(found),
+        most=MENTIONS,
+    )
+
+
+def _shown(found: Inspection, image: ImageConfig) -> Iterator[_Shown]:
+    figures = found.article.figures if found.article is not None else ()
+    count = sum(len(figure.graphics) for figure in figures)
+    side = next((pixels for most, pixels in SIDES if count <= most), OTHER_SIDE)
+    left = IMAGE_BYTES
+    for figure in figures:
+        pictures = []
+        for graphic in figure.graphics:
+            picture = _picture(found, graphic, image, side, left)
+            left -= len(picture.picture)
+            pictures.append(picture)
+        yield _Shown(
+            figure=figure,
+            caption=_marked(figure),
+            spoken=mention_words(figure.mentions),
+            mentions=tuple((one, _how(one)) for one in figure.mentions[:MENTIONS]),
+            pictures=tuple(pictures),
+        )
+
+
+def _marked(figure: Figure) -> Markup | str:
+    """The caption with its light markup, which holds escaped text and four tags; else it is plain."""
+    if _PLAIN_MARKUP.fullmatch(figure.caption_markup):
+        return Markup(cleaned(figure.caption_markup))  # noqa: S704
+    return figure.caption
+
+
+def _how(mention: Mention) -> str:
+    ways = [word for name, word in HOW.items() if getattr(mention, name)]
+    ways += ["panels " + " ".join(mention.panels)] if mention.panels else []
+    return ", ".join(ways)
+
+
+def _picture(found: Inspection, graphic: Graphic, image: ImageConfig, side: int, left: int) -> _Picture:
+    try:
+        name = found.image_of(graphic.href)
+        if found.read_media is None:
+            raise Rejected("media_missing", "there is no source of images")
+        data = found.read_media(name)
+        decoded = decode(data, image)
+    except (Rejected, Deferred, OSError) as fault:
+        return _Picture(graphic.href, graphic.caption, str(fault))
+    note = f"{decoded.width:,} × {decoded.height:,} px, {decoded.original_format}"
+    if name != graphic.href:
+        note = f"the file {name}, {note}"
+    picture = data_uri(data, side)
+    if len(picture) > left:
+        return _Picture(graphic.href, graphic.caption, f"{note}; not shown, the page is full")
+    return _Picture(graphic.href, graphic.caption, note, picture)

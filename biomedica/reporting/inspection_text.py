@@ -1,0 +1,146 @@
+"""An inspected article on a terminal, and the words for it that its page uses too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from biomedica.jats import Article, Figure, Mention
+from biomedica.reporting.inspection import Inspection
+from biomedica.reporting.page import counted, cut
+from biomedica.schema import REJECT_REASONS
+
+__all__ = ["article_facts", "mention_words", "print_inspection", "rejected_words", "verdict"]
+
+CAPTION = 160
+"""Characters of a caption on a terminal."""
+
+HOW = {"is_range": "in a range", "via_parent": "through the parent", "is_text_only": "in words alone"}
+
+
+def print_inspection(found: Inspection) -> None:
+    """What the parser made of it, the counts beside those of the XML, and where they differ."""
+    console = Console()
+    console.print(f"[bold]{escape(found.name)}[/bold]")
+    if found.rejected is not None:
+        console.print(escape(rejected_words(found)))
+    if found.article is not None:
+        _print_facts(console, article_facts(found.article, found))
+        for figure in found.article.figures:
+            _print_figure(console, figure)
+        _print_rejects(console, found.article)
+        for warning in found.article.warnings:
+            console.print(f"warning: {escape(warning)}")
+    _print_counts(console, found)
+    for line in found.disagreements:
+        console.print(f"[red]differs[/red]  {escape(line)}")
+    console.print(escape(verdict(found)))
+
+
+def rejected_words(found: Inspection) -> str:
+    """The reject as one sentence."""
+    stage, reason, detail = found.rejected or ("", "", "")
+    meaning = REJECT_REASONS.get(stage, {}).get(reason, "")
+    means = f", {meaning}" if meaning else ""
+    return f"rejected at stage {stage}: {reason}{means}" + (f" ({detail})" if detail else "")
+
+
+def verdict(found: Inspection) -> str:
+    """Whether the parser and the XML agree, in one sentence."""
+    if found.disagreements:
+        return counted(len(found.disagreements), "disagreement") + " between the parser and the XML"
+    if found.article is not None:
+        return "the parser accounts for everything that the XML has"
+    if found.census is not None:
+        return "it can be read and is not taken"
+    return "no reader takes it" if (found.rejected or ("",))[0] == "parse" else "nothing was parsed"
+
+
+def article_facts(article: Article, found: Inspection) -> Iterator[tuple[str, str]]:
+    """Name and value of what describes the article; what is absent is a dash."""
+    ids = {"PMCID": article.pmcid, "version": article.version, "PMID": article.pmid, "DOI": article.doi}
+    yield "title", article.title or "–"
+    yield "ids", ", ".join(f"{name} {value}" for name, value in ids.items() if value) or "–"
+    yield "journal", ", ".join(filter(None, (article.journal, article.publisher))) or "–"
+    kinds = filter(None, (article.article_type, article.language))
+    yield "type", ", ".join(kinds) or "–"
+    yield "published", _published(article)
+    yield "licence", _license(found)
+    yield "source", found.source_uri or "–"
+
+
+def _published(article: Article) -> str:
+    date = article.publication
+    if date is None:
+        return "–"
+    parts = [f"{date.year:04}", *(f"{part:02}" for part in (date.month, date.day) if part is not None)]
+    season = f" {date.season}" if date.season else ""
+    return f"{'-'.join(parts)}{season} ({date.type}, known to the {date.precision})"
+
+
+def _license(found: Inspection) -> str:
+    resolved = found.license
+    if resolved is None:
+        return "–"
+    code = resolved.code or "none stated"
+    spdx = f" ({resolved.spdx})" if resolved.spdx else ""
+    source = f", from {resolved.source}" if resolved.source else ""
+    return f"{code}{spdx}{source}; group {resolved.group}"
+
+
+def _print_facts(console: Console, rows: Iterable[tuple[str, str]]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, escape(value))
+    console.print(table)
+
+
+def _print_figure(console: Console, figure: Figure) -> None:
+    console.print(
+        f"\n[bold]{escape(figure.label or figure.figure_id)}[/bold]  "
+        + escape(f"{figure.kind}, {figure.figure_id}, {mention_words(figure.mentions)}")
+    )
+    lines = [escape(cut(figure.caption, CAPTION) or "(no caption)")]
+    lines += [f"[dim]graphic {one.index}[/dim]  {escape(one.href)}" for one in figure.graphics]
+    console.print(Padding("\n".join(lines), (0, 0, 0, 2)))
+
+
+def mention_words(mentions: Iterable[Mention]) -> str:
+    """How often a figure is spoken of, in which ways, and which of its panels."""
+    held = list(mentions)
+    ways = Counter(word for one in held for name, word in HOW.items() if getattr(one, name))
+    panels = sorted({panel for one in held for panel in one.panels})
+    words = [f"{count} {way}" for way, count in ways.items()]
+    words += ["panels " + " ".join(panels)] if panels else []
+    return counted(len(held), "mention") + (f" ({', '.join(words)})" if words else "")
+
+
+def _print_rejects(console: Console, article: Article) -> None:
+    if not article.rejects:
+        return
+    table = Table(box=None, pad_edge=False, title="rejects", title_justify="left")
+    for name in ("graphic", "item", "reason", "detail"):
+        table.add_column(name, overflow="fold")
+    for no in article.rejects:
+        index = "–" if no.graphic_index is None else str(no.graphic_index)
+        table.add_row(index, escape(no.item), no.reason, escape(no.detail))
+    console.print()
+    console.print(table)
+
+
+def _print_counts(console: Console, found: Inspection) -> None:
+    table = Table("counted", box=None, pad_edge=False)
+    table.add_column("parser", justify="right")
+    table.add_column("XML", justify="right")
+    for name, (parser, xml) in found.counts().items():
+        table.add_row(name, "" if parser is None else f"{parser:,}", f"{xml:,}")
+    if table.row_count:
+        console.print()
+        console.print(table)
