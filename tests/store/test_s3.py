@@ -103,6 +103,7 @@ def test_a_dataset(config: StoreConfig) -> None:
     }
     images = [row for batch in dataset.batches("pairs") for row in batch.column("image").to_pylist()]
     assert all(image["bytes"] for image in images)
+    assert dataset.images(["PMC1.1/f2.jpg", "PMC9.1/f1.jpg"]) == {"PMC1.1/f2.jpg": bytes([1, 2]) * 40}
     done = done_articles(dataset, BUILD)
     assert [split_key(int(key))[0] for key in done.keys] == [1, 2]
     assert list(current_shards(dataset, done.keys).values()) == [(S1,), (S2,)]
