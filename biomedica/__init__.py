@@ -47,18 +47,22 @@ def build(
     summary, and the same call takes them again.
     """
     from biomedica.archive import Archive
-    from biomedica.config import BuildConfig, load_config
+    from biomedica.config import BuildConfig, as_place, load_config
+    from biomedica.errors import ConfigError
     from biomedica.pipeline import run_build
     from biomedica.pipeline.progress import tell, without_advice
 
+    if not isinstance(options or {}, Mapping):
+        raise ConfigError("options must be settings by name, such as {'image.max_pixels': 50_000_000}")
     overrides = {
-        "source": None if source is None else os.fspath(source),
-        "dataset": None if out is None else os.fspath(out),
-        "ids": _texts(ids),
-        "embed.models": _texts(models) or None,
-        **(options or {}),
+        "source": None if source is None else as_place(source, "source"),
+        "dataset": None if out is None else as_place(out, "out"),
+        "ids": _texts(ids, "ids"),
+        "embed.models": _texts(models, "models") or None,
+        **{str(name): value for name, value in (options or {}).items()},
     }
-    settings = load_config(BuildConfig, None if config is None else os.fspath(config), overrides)
+    path = None if config is None else as_place(config, "config")
+    settings = load_config(BuildConfig, path, overrides)
     with without_advice():
         report = run_build(settings, quiet=quiet).to_dict()
     if not quiet:
@@ -69,13 +73,20 @@ def build(
     return archive
 
 
-def _texts(values: Iterable[Any] | str | None) -> list[str] | None:
-    """One text, or the texts of a list, a pandas or Arrow column, an array."""
+def _texts(values: Any, name: str) -> list[str] | None:
+    """One text, or the texts of a list, a pandas or Arrow column, an array. Raises ConfigError."""
+    from biomedica.errors import ConfigError
+
     if values is None:
         return None
     if isinstance(values, str | os.PathLike):
         return [os.fspath(values)]
-    return [str(value) for value in values]
+    try:
+        return [str(value) for value in values]
+    except TypeError:
+        raise ConfigError(
+            f"{name} must be text or a list of texts, not {type(values).__name__}"
+        ) from None
 
 
 def _summary(report: Mapping[str, Any]) -> list[str]:

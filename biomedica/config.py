@@ -30,6 +30,7 @@ __all__ = [
     "ParseConfig",
     "RuntimeConfig",
     "StoreConfig",
+    "as_place",
     "build_digest",
     "digest_of",
     "is_uri",
@@ -230,6 +231,19 @@ def plain_endpoint(url: str) -> str:
 def is_uri(place: str) -> bool:
     """Whether a place begins with a scheme, `s3://` or `file:/`; a drive letter is none."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", place) is not None
+
+
+def as_place(value: object, what: str) -> str:
+    """A folder, file or URI that was given as text or as a path. Raises ConfigError."""
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise ConfigError(f"{what} must be given as text or a path, not {type(value).__name__}")
+    folded = isinstance(value, os.PathLike) and re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/", text)
+    if folded:
+        raise ConfigError(
+            f"{what} is {text[:200]!r}: a path folds the slashes of a URI, give {folded[1]}://… as text"
+        )
+    return text
 
 
 def _absolute(place: str) -> str:

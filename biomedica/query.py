@@ -20,17 +20,41 @@ import pyarrow as pa
 
 from biomedica.errors import ConfigError, StoreError
 
-__all__ = ["ask", "check_query", "connect", "nearest", "running", "select_statement"]
+__all__ = [
+    "ask",
+    "check_query",
+    "column_names",
+    "connect",
+    "nearest",
+    "running",
+    "select_statement",
+]
 
 MAX_CHARACTERS = 1_000_000
 """of a condition or a query; a list of ids this long belongs into a join"""
 CHECK_SECONDS = 5.0
 
-_INFLATING = frozenset(
-    {"array_resize", "format", "generate_series", "list_resize", "lpad", "printf"}
+_REFUSED_FUNCTIONS = frozenset(
+    {"array_resize", "bitstring", "format", "generate_series", "list_resize", "lpad", "printf"}
     | {"range", "repeat", "rpad", "sleep_ms", "pg_sleep"}
+    | {"nextval", "setseed", "setval", "write_log"}
 )
-"""Functions that make much, or nothing for long, out of little: no condition on a row needs them."""
+"""Functions that make much, or nothing for long, out of little, or that change a state: no condition
+on a row needs them."""
+
+_EXPRESSIONS = frozenset(
+    {"BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT"}
+    | {"FUNCTION", "LAMBDA", "OPERATOR", "TYPE"}
+)
+"""The kinds of expression, in DuckDB's words, that speak of one row alone."""
+
+_NO_CONDITION = {
+    "SUBQUERY": "it holds a query, which only Archive.sql takes; `x IN list` looks into a list",
+    "PARAMETER": "it holds a placeholder: write the value itself",
+    "STAR": "it speaks of every column at once: name those that you mean",
+    "POSITIONAL_REFERENCE": "it counts columns by position: write their names",
+    "WINDOW": "it holds a window function, which only Archive.sql takes",
+}
 
 _UNKNOWN_COLUMN = re.compile(r'Referenced (?:column|table) "(.*?)" (?:was )?not found', re.DOTALL)
 _READ_FAULT = re.compile(r"reading the stream registered|get_next failed|arrow_scan", re.IGNORECASE)
@@ -129,21 +153,34 @@ def select_statement(
     Raises ConfigError for an unknown column or a clause that DuckDB does not accept; the text names
     the columns that exist. A clause may not speak of `image`, whose bytes it would read one and all.
     """
-    names = list(schema.names if columns is None else columns)
-    if not names:
-        raise ConfigError(f"no columns are asked for; there are {', '.join(schema.names)}")
-    unknown = sorted(set(map(str, names)) - set(schema.names))
-    if unknown:
-        raise ConfigError(
-            f"no column {', '.join(unknown)}{nearest(unknown[0], schema.names)}; "
-            f"there are {', '.join(schema.names)}"
-        )
+    names = column_names(schema, columns)
     statement = f"SELECT {', '.join(_quoted(name) for name in names)} FROM {_quoted(view)}"
     if where is None:
         return statement
     _check_condition(view, pa.schema([field for field in schema if field.name != "image"]), where)
     # the line breaks end a comment; alone it is one expression, so that no ) can leave the brackets
     return f"{statement} WHERE (\n{where}\n)"
+
+
+def column_names(schema: pa.Schema, columns: Sequence[str] | str | None) -> list[str]:
+    """The columns that are asked for: one name, some, or None for all. Raises ConfigError."""
+    there = f"there are {', '.join(schema.names)}"
+    if columns is None:
+        return list(schema.names)
+    try:
+        names = [columns] if isinstance(columns, str) else [str(name) for name in columns]
+    except TypeError:
+        raise ConfigError(
+            f"columns must be a list of names, not {type(columns).__name__}; {there}"
+        ) from None
+    if not names:
+        raise ConfigError(f"no columns are asked for; {there}")
+    unknown = sorted(set(names) - set(schema.names))
+    if unknown:
+        raise ConfigError(
+            f"no column {_printable(', '.join(unknown))}{nearest(unknown[0], schema.names)}; {there}"
+        )
+    return names
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -168,7 +205,9 @@ def _check_condition(view: str, schema: pa.Schema, where: str) -> None:
     connection = connect({view: row_of_nulls})
 
     def check() -> str | None:
-        return _shape_fault(connection, where) or _type_fault(connection, _quoted(view), where)
+        parsed = _parsed(connection, where)
+        fault = parsed if isinstance(parsed, str) else _expression_fault(parsed, view, schema.names)
+        return fault or _type_fault(connection, _quoted(view), where)
 
     try:
         fault = ask(connection, check, CHECK_SECONDS)
@@ -180,8 +219,8 @@ def _check_condition(view: str, schema: pa.Schema, where: str) -> None:
         raise wrong(fault)
 
 
-def _shape_fault(connection: Any, where: str) -> str | None:
-    """What is wrong with a clause as it is written: it must be one expression over one row."""
+def _parsed(connection: Any, where: str) -> dict[str, Any] | str:
+    """A clause as DuckDB reads it; a text says why it is not one expression."""
     import duckdb
 
     (text,) = connection.execute("SELECT json_serialize_sql(?)", [f"SELECT\n{where}"]).fetchone()
@@ -195,35 +234,74 @@ def _shape_fault(connection: Any, where: str) -> str | None:
     if len(parsed["statements"]) != 1:
         return "it must be one expression"
     node = parsed["statements"][0]["node"]
-    extra = ("where_clause", "group_expressions", "having", "qualify", "sample", "modifiers")
     if (
         node["type"] != "SELECT_NODE"
         or len(node["select_list"]) != 1
         or node["select_list"][0].get("alias")
-        or node["from_table"]["type"] != "EMPTY"
-        or any(node.get(name) for name in extra)
+        or not _is_plain(node)
     ):
         return "it must be one expression"
-    return _expression_fault(node["select_list"][0])
+    found: dict[str, Any] = node["select_list"][0]
+    return found
 
 
-def _expression_fault(expression: dict[str, Any]) -> str | None:
-    """What no condition on a row may hold: a query, a placeholder, a function that inflates."""
+def _expression_fault(expression: dict[str, Any], view: str, columns: Sequence[str]) -> str | None:
+    """What no condition on a row may hold: a query, a whole row, a function that inflates…
+
+    A whole row and every column are refused because they would read the images too.
+    """
     left: list[Any] = [expression]
     while left:
         item = left.pop()
         if isinstance(item, list):
             left += item
-        elif isinstance(item, dict):
-            if item.get("class") == "SUBQUERY":
-                return "it holds a query, which only Archive.sql takes"
-            if item.get("class") == "PARAMETER":
-                return "it holds a placeholder: write the value itself"
-            name = str(item.get("function_name", "")).lower()
-            if name in _INFLATING:
-                return f"the function {name} is not for conditions"
-            left += item.values()
+            continue
+        if not isinstance(item, dict):
+            continue
+        kind = item.get("class")
+        if kind == "SUBQUERY" and (parts := _any_of_list(item)) is not None:
+            left += parts
+            continue
+        if kind is not None and kind not in _EXPRESSIONS:
+            return _NO_CONDITION.get(kind, "it must be one expression")
+        name = str(item.get("function_name", "")).lower()
+        if name in _REFUSED_FUNCTIONS:
+            return f"the function {name} is not for conditions"
+        if kind == "COLUMN_REF" and _is_whole_row(item["column_names"], view, columns):
+            return f"{view} is a whole row: name the columns of it that you mean"
+        left += item.values()
     return None
+
+
+def _any_of_list(subquery: dict[str, Any]) -> list[Any] | None:
+    """The two sides of `x = ANY([…])`, which DuckDB reads as a query over a list; else None.
+
+    A list that names columns is left out: as a query it would read every column of the table.
+    """
+    node = subquery.get("subquery", {}).get("node", {})
+    selected = node.get("select_list", [])
+    if (
+        subquery.get("subquery_type") != "ANY"
+        or node.get("type") != "SELECT_NODE"
+        or len(selected) != 1
+        or selected[0].get("function_name") != "unnest"
+        or not _is_plain(node)
+        or '"COLUMN_REF"' in json.dumps(selected)
+    ):
+        return None
+    return [subquery["child"], selected[0]["arguments"]]
+
+
+def _is_plain(node: dict[str, Any]) -> bool:
+    """Whether a SELECT has a list of expressions and nothing else."""
+    extra = ("where_clause", "group_expressions", "having", "qualify", "sample", "modifiers")
+    return node["from_table"]["type"] == "EMPTY" and not any(node.get(name) for name in extra)
+
+
+def _is_whole_row(names: Sequence[str], view: str, columns: Sequence[str]) -> bool:
+    """Whether a name, `pairs` or `main.pairs`, means the row itself."""
+    known = {column.lower() for column in columns}
+    return names[-1].lower() == view.lower() and names[0].lower() not in known
 
 
 def _type_fault(connection: Any, view: str, where: str) -> str | None:
@@ -265,6 +343,10 @@ def _first_line(error: Exception) -> str:
 
 def _clipped(text: str) -> str:
     return repr(text if len(text) <= 200 else f"{text[:200]}…")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\ufffd" for c in text[:200])
 
 
 def _quoted(name: str) -> str:

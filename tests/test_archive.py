@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import os
 import subprocess
@@ -519,11 +520,71 @@ def test_build_is_never_silent_about_counts(
         ({"out": "x"}, "source: Field required"),
         ({"source": "x", "out": "y", "options": {"image.max_pixel": 1}}, "image.max_pixel"),
         ({"source": "x", "out": "y", "config": "nowhere.yaml"}, "nowhere.yaml"),
+        ({"source": "x", "out": "y", "ids": 5}, "ids must be text or a list of texts, not int"),
+        ({"source": "x", "out": "y", "ids": np.array(5)}, "ids must be text"),
+        ({"source": "x", "out": "y", "models": 5}, "models must be text"),
+        ({"source": 5, "out": "y"}, "source must be given as text or a path, not int"),
+        ({"source": "x", "out": b"y"}, "out must be given as text or a path, not bytes"),
+        ({"source": "x", "out": "y", "config": 5}, "config must be given as text"),
+        ({"source": "x", "out": Path("s3://bucket/y")}, "a path folds the slashes.*s3://… as text"),
+        ({"source": "x", "out": "y", "options": "image"}, "options must be settings by name"),
+        ({"source": "x", "out": "y", "options": {5: 1}}, "5: Extra inputs"),
     ],
 )
 def test_mistakes_in_a_call_of_build(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         biomedica.build(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"uri": 5}, "the dataset must be given as text or a path, not int"),
+        ({"uri": Path("s3://bucket/x")}, "a path folds the slashes"),
+        ({"uri": "a\0b"}, "is no place for a dataset"),
+        ({"uri": "\ud800"}, "is no place for a dataset"),
+        ({"uri": "x" * 5000}, "is no place for a dataset"),
+        ({"version": "3"}, "a version is a whole number, not '3'"),
+        ({"version": 3.5}, "a version is a whole number"),
+        ({"as_of": "yesterday"}, "as_of is no time: 'yesterday'"),
+        ({"as_of": 5}, "as_of is no time"),
+        ({"as_of": datetime.date(2020, 1, 1)}, "as_of is no time"),
+        ({"as_of": "2001-01-01"}, "had no version at 2001-01-01"),
+        ({"version": 3, "as_of": "2001-01-01"}, "a version or a time, not both"),
+        ({"store": {"region": "x"}}, "store must be a biomedica.config.StoreConfig, not dict"),
+    ],
+)
+def test_mistakes_in_opening(root: Path, arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises((ConfigError, StoreError), match=words) as caught:
+        biomedica.Archive(**{"uri": root, **arguments})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_time_may_be_text(root: Path, archive: biomedica.Archive) -> None:
+    assert biomedica.Archive(root, as_of="2100-01-01T00:00+00:00").version == archive.version
+    assert biomedica.Archive(root, version=np.int64(3)).version == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda a: a.pairs(5), "columns must be a list of names, not int"),
+        (lambda a: a.pairs(b"caption"), "no column"),
+        (lambda a: a.pairs(["\ud800"]), "no column \ufffd"),
+        (lambda a: a.pairs(where=5), "the condition must be text, not int"),
+        (lambda a: a.sql(5), "the query must be text, not int"),
+        (lambda a: a.embeddings(5), "no embeddings of 5"),
+        (lambda a: a.image(5), "'5' is not a pair id"),
+        (lambda a: a.show(None), "pairs are named by their ids, not by NoneType"),
+        (lambda a: list(a.pairs(["pair_id"]).to_batches("x")), "batch_size is 'x'"),
+        (lambda a: list(a.pairs(["pair_id"]).to_batches(0)), "batch_size is '0'"),
+    ],
+)
+def test_values_of_the_wrong_kind(
+    archive: biomedica.Archive, act: Callable[[biomedica.Archive], object], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        act(archive)
 
 
 def test_importing_the_door_is_cheap() -> None:

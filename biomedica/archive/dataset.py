@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,9 @@ from biomedica.archive.lookup import pair_rows
 from biomedica.archive.preview import overview
 from biomedica.archive.selection import Selection
 from biomedica.archive.views import CORE, connect_tables
-from biomedica.config import StoreConfig
+from biomedica.config import StoreConfig, as_place
 from biomedica.errors import ConfigError, StoreError
-from biomedica.query import ask, check_query, nearest, running, select_statement
+from biomedica.query import ask, check_query, column_names, nearest, running, select_statement
 from biomedica.schema import embeddings_table, table_schema
 from biomedica.store import Dataset
 
@@ -35,8 +36,10 @@ class Archive:
         archive.pairs(columns=["pair_id", "caption"], where="width >= 224").to_pandas()
 
     uri: the dataset's root. version: a pinned version, None: the newest. as_of: the newest version
-    committed at or before this time. `report`: what the run did that `biomedica.build` made, by
-    name (`articles_requested`, `articles_deferred`, `pairs`…), else None. Raises StoreError.
+    committed at or before this time, a datetime or its ISO 8601 text, UTC where it names no zone.
+    `report`: what the run did that `biomedica.build` made, by name (`articles_requested`,
+    `articles_deferred`, `pairs`…), else None. Raises StoreError, or ConfigError for a value of the
+    wrong kind.
     """
 
     report: Mapping[str, Any] | None = None
@@ -45,11 +48,18 @@ class Archive:
         self,
         uri: str | os.PathLike[str],
         version: int | None = None,
-        as_of: datetime.datetime | None = None,
+        as_of: datetime.datetime | str | None = None,
         store: StoreConfig | None = None,
     ) -> None:
-        self.uri = os.fspath(uri)
-        self._dataset = Dataset.open(self.uri, store or StoreConfig(), version=version, as_of=as_of)
+        if store is not None and not isinstance(store, StoreConfig):
+            raise ConfigError(
+                f"store must be a biomedica.config.StoreConfig, not {type(store).__name__}: "
+                "write StoreConfig(region=…)"
+            )
+        self.uri = as_place(uri, "the dataset")
+        self._dataset = Dataset.open(
+            self.uri, store or StoreConfig(), version=_as_version(version), as_of=_as_time(as_of)
+        )
 
     @property
     def version(self) -> int:
@@ -96,9 +106,9 @@ class Archive:
                 raise ConfigError(f"there are embeddings of several models: name one of {known}")
             (model,) = self.models
         if model not in self.models:
-            raise ConfigError(
-                f"no embeddings of {model}{nearest(model, self.models)}: there are {known}"
-            )
+            wanted = " ".join(str(model)[:200].split())
+            near = nearest(wanted, self.models)
+            raise ConfigError(f"no embeddings of {wanted}{near}: there are {known}")
         return self._select(embeddings_table(model), columns, where)
 
     def sql(self, query: str) -> pa.Table:
@@ -116,7 +126,7 @@ class Archive:
         """The image of a pair, decoded and upright. Raises ConfigError where there is no such pair."""
         from PIL import Image, ImageOps
 
-        (row,) = pair_rows(self._dataset, [pair_id], ["image"])
+        (row,) = pair_rows(self._dataset, [str(pair_id)], ["image"])
         try:
             image = Image.open(io.BytesIO(row["image"]["bytes"]), formats=("JPEG", "PNG", "WEBP"))
             image.load()
@@ -132,7 +142,13 @@ class Archive:
 
         Raises ConfigError for a pair that is not there.
         """
-        ids = [pair_ids] if isinstance(pair_ids, str) else [str(pair) for pair in pair_ids]
+        try:
+            ids = [pair_ids] if isinstance(pair_ids, str) else [str(pair) for pair in pair_ids]
+        except TypeError:
+            raise ConfigError(
+                f"pairs are named by their ids, not by {type(pair_ids).__name__}: write "
+                "PMC123.1/file-name.jpg, or a list of such"
+            ) from None
         return Cards.read(self._dataset, ids)
 
     def _core(self) -> list[str]:
@@ -140,11 +156,7 @@ class Archive:
 
     def _select(self, table: str, columns: Sequence[str] | None, where: str | None) -> Selection:
         schema = table_schema(table)
-        names = (
-            [columns]
-            if isinstance(columns, str)
-            else list(schema.names if columns is None else columns)
-        )
+        names = column_names(schema, columns)
         statement = select_statement(table, schema, names, where)
         return Selection(self._dataset, table, tuple(names), where, statement)
 
@@ -155,3 +167,25 @@ class Archive:
     def _repr_html_(self) -> str:
         """Counts, licences and a few pictures; bounded in what it reads (see `preview`)."""
         return html.overview(self.uri, self.version, overview(self._dataset), self.report)
+
+
+def _as_version(version: Any) -> int | None:
+    try:
+        return None if version is None else operator.index(version)
+    except TypeError:
+        raise ConfigError(
+            f"a version is a whole number, not {str(version)[:80]!r}: write version=3, or leave it "
+            "out for the newest"
+        ) from None
+
+
+def _as_time(time: Any) -> datetime.datetime | None:
+    if time is None or isinstance(time, datetime.datetime):
+        return time
+    try:
+        return datetime.datetime.fromisoformat(time)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"as_of is no time: {str(time)[:80]!r}; write a datetime, or text such as "
+            "2026-01-31T12:00+00:00"
+        ) from None

@@ -27,6 +27,8 @@ PAGE_COLUMNS = 12
 PAGE_SECONDS = 10.0
 """how long a page may take in a notebook; what takes longer is not shown"""
 
+MAX_BATCH_ROWS = 1 << 20
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -56,11 +58,14 @@ class Selection:
 
     def to_batches(self, batch_size: int = 256) -> Iterator[pa.RecordBatch]:
         """The rows, `batch_size` at a time at most; memory holds a few batches and not the table."""
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}: at least one row goes into a batch")
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+            raise ConfigError(
+                f"batch_size is {str(batch_size)[:80]!r}: write the rows of a batch, 1 or more"
+            )
+        size = min(int(batch_size), MAX_BATCH_ROWS)
         connection = self._connect()
         with running():
-            reader = ask(connection, lambda: connection.sql(self.statement).to_arrow_reader(batch_size))
+            reader = ask(connection, lambda: connection.sql(self.statement).to_arrow_reader(size))
             while True:
                 batch = ask(connection, lambda: next(reader, None))
                 if batch is None:

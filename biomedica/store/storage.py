@@ -343,7 +343,14 @@ def _parse_root(root: str) -> tuple[str, str]:
 
 
 def _folder(path: str) -> str:
-    return _plain(str(Path(path).expanduser().resolve()))
+    try:
+        path.encode()
+        folder = Path(path).expanduser().resolve()
+        folder.exists()  # too long a name, or no access to what leads there
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no path"
+        raise StoreError(f"{path[:80]!a} is no place for a dataset ({reason}): name a folder") from None
+    return _plain(str(folder))
 
 
 def _plain(path: str) -> str:
