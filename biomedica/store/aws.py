@@ -10,7 +10,7 @@ import functools
 import os
 import socket
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from biomedica.config import StoreConfig, plain_endpoint
@@ -49,25 +49,30 @@ class AwsAccess:
         return self.config.profile is not None
 
     def knock(self) -> None:
-        """Raise Deferred where nobody listens at the endpoint: clients would try for long.
+        """Raise Deferred where nobody listens: clients would try for long and name no cause.
 
-        Behind a proxy, only the proxy could tell.
+        Behind a proxy it is the proxy that must answer.
         """
-        if self.endpoint is None:
+        host = self.endpoint or f"https://s3.{self.region}.amazonaws.com"
+        url = urlsplit(host)
+        proxy = _proxy(url)
+        cause = _silence(*(proxy or (url.hostname or "", url.port or _port(url.scheme))))
+        if cause is None:
             return
-        url = urlsplit(self.endpoint)
-        proxied = not {"all", url.scheme}.isdisjoint(getproxies())
-        if proxied and not proxy_bypass(url.netloc):
-            return
-        port = url.port or (443 if url.scheme == "https" else 80)
-        try:
-            socket.create_connection((url.hostname or "", port), KNOCK_SECONDS).close()
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
+        if proxy is not None:
             raise Deferred(
-                f"the object store of {self.root} does not answer at {self.endpoint} ({reason}): "
-                "start it, or correct store.endpoint_url"
-            ) from None
+                f"the proxy {proxy[0]}:{proxy[1]} of the environment, on the way to {self.root}, does "
+                f"not answer ({cause}): correct HTTPS_PROXY, or name {url.hostname} in NO_PROXY"
+            )
+        if self.endpoint is None:
+            raise Deferred(
+                f"AWS S3 does not answer for {self.root} at {url.hostname} ({cause}): check the "
+                "network and store.region, or name another store by store.endpoint_url"
+            )
+        raise Deferred(
+            f"the object store of {self.root} does not answer at {self.endpoint} ({cause}): "
+            "start it, or correct store.endpoint_url"
+        )
 
     def obstore_options(self) -> dict[str, Any]:
         """Options of `obstore.store.S3Store`; it asks for fresh keys by itself."""
@@ -180,6 +185,39 @@ class AwsAccess:
             f"the AWS credentials for {self.root} cannot be had ({type(error).__name__}): "
             "log in again, or name another profile"
         )
+
+
+def _proxy(url: SplitResult) -> tuple[str, int] | None:
+    """Host and port of the proxy that the environment names for an address; user and password of it
+    are shown nowhere."""
+    proxies = getproxies()
+    named = proxies.get(url.scheme) or proxies.get("all")
+    if not named or proxy_bypass(url.netloc):
+        return None
+    found = urlsplit(named if "://" in named else f"http://{named}")
+    try:
+        return found.hostname or "", found.port or _port(found.scheme)
+    except ValueError:
+        return None  # no port: what the clients make of it is theirs
+
+
+def _port(scheme: str) -> int:
+    return {"https": 443, "http": 80}.get(scheme, 1080)
+
+
+def _silence(host: str, port: int) -> str | None:
+    """Why nobody answers there; None where somebody does."""
+    try:
+        socket.create_connection((host, port), KNOCK_SECONDS).close()
+    except (socket.gaierror, UnicodeError):
+        return "its name is not resolved"
+    except ConnectionRefusedError:
+        return "connection refused"
+    except TimeoutError:
+        return "timed out"
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
 
 
 def _refuse_unsafe_rename() -> None:

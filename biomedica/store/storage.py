@@ -67,10 +67,17 @@ _LASTING = (
     ),
 )
 _NO_BUCKET = re.compile(r"NoSuchBucket")
-_PASSING = re.compile(
-    r"os error \d+|\b(?:408|429|5\d\d)(?= [A-Z])|timed out|connection (?:refused|reset|closed|error)",
-    re.IGNORECASE,
-)
+_NETWORK = (
+    # (pattern, what happened): obstore, deltalake and curl under pyarrow each have their own words
+    (r"dns error|failed to lookup address|could not resolve", "its name is not resolved"),
+    (r"connection ?refused|could not connect to server", "connection refused"),
+    (r"invalid peer certificate|corrupt message of type|InvalidMessage|SSL connect error",
+     "no TLS that can be trusted"),
+    (r"timed ?out|timeout was reached|kind: Timeout", "timed out"),
+    (r"connection (?:reset|closed|error|aborted)|connection(?:reset|closed|aborted)|IncompleteMessage|"
+     r"receiving data from the peer", "connection cut"),
+)  # fmt: skip
+_PASSING = re.compile(r"os error \d+|\b(?:408|429|5\d\d)(?= [A-Z])", re.IGNORECASE)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,62}")
 
 
@@ -85,9 +92,19 @@ def fault(error: BaseException, doing: str, where: str) -> BiomedicaError | Defe
     for pattern, only_write, remedy in _LASTING:
         if (doing == "write" or not only_write) and re.search(pattern, text, re.IGNORECASE):
             return StoreError(remedy.format(doing=doing, where=where))
+    cause = _network_cause(text)
+    if cause is not None:
+        remedy = "check the network, store.endpoint_url and store.region"
+        return Deferred(f"cannot {doing} {where} now ({cause}): {remedy}")
     status = _PASSING.search(text)
     detail = f" ({status[0]})" if status else ""
     return Deferred(f"cannot {doing} {where} now: {type(error).__name__}{detail}")
+
+
+def _network_cause(text: str) -> str | None:
+    """What happened between us and the store, where it is the network's doing."""
+    found = (cause for pattern, cause in _NETWORK if re.search(pattern, text, re.IGNORECASE))
+    return next(found, None)
 
 
 def no_conditional_put(where: str) -> StoreError:
@@ -97,7 +114,8 @@ def no_conditional_put(where: str) -> StoreError:
 
 def is_passing(error: BaseException) -> bool:
     """Whether an error speaks of the network or the server, and not of what they hold."""
-    return _PASSING.search(str(error)) is not None
+    text = str(error)
+    return _network_cause(text) is not None or _PASSING.search(text) is not None
 
 
 class Storage:

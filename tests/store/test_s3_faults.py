@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -169,6 +170,58 @@ def test_nobody_listens() -> None:
     for door in (Dataset.open, DatasetWriter.begin):
         with pytest.raises(Deferred, match=f"does not answer at http://127.0.0.1:{port}.*start it"):
             door("s3://bucket/root", config)
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
+def told(config: StoreConfig) -> str:
+    """What both doors are told of a store that cannot be reached, at once and in one sentence."""
+    said = set()
+    for door in (Dataset.open, DatasetWriter.begin):
+        with pytest.raises(Deferred) as caught:
+            door("s3://bucket/root", config)
+        said.add(str(caught.value))
+    (text,) = said
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.usefixtures("no_proxy")
+@pytest.mark.parametrize("region", ["nowhere-7", "no where", "a..b", "x" * 80])
+def test_without_an_endpoint_a_region_that_does_not_exist(region: str) -> None:
+    text = told(StoreConfig(region=region))
+    assert "AWS S3 does not answer for s3://bucket/root at s3." in text
+    assert "(its name is not resolved): check the network and store.region" in text
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_an_endpoint_whose_name_is_not_resolved() -> None:
+    text = told(StoreConfig(endpoint_url="http://store.invalid:9000"))
+    assert "does not answer at http://store.invalid:9000 (its name is not resolved): start it" in text
+
+
+@pytest.mark.usefixtures("no_proxy")
+@pytest.mark.parametrize("form", ["http://user:hunter2@127.0.0.1:{}", "127.0.0.1:{}"])
+def test_without_an_endpoint_a_proxy_that_refuses(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (port,) = free_ports(1)
+    monkeypatch.setenv("HTTPS_PROXY", form.format(port))
+    text = told(StoreConfig())
+    assert f"the proxy 127.0.0.1:{port} of the environment" in text
+    assert "(connection refused): correct HTTPS_PROXY" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_without_an_endpoint_a_network_that_swallows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def swallow(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("socket.create_connection", swallow)
+    assert "at s3.eu-west-1.amazonaws.com (timed out)" in told(StoreConfig(region="eu-west-1"))
 
 
 def test_a_profile_that_does_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

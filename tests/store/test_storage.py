@@ -164,6 +164,15 @@ def test_pickles_and_shows_no_credentials(monkeypatch: pytest.MonkeyPatch) -> No
         ("<Code>NoSuchBucket</Code>", StoreError, "create it first"),
         ("error sending request: connection refused; key=AKIAKEY", Deferred, "connection refused"),
         ("503 Slow Down AKIAKEY", Deferred, "503"),
+        # in the words of obstore, deltalake and pyarrow
+        ('ConnectError("dns error", "failed to lookup AKIAKEY")', Deferred, "name is not resolved"),
+        ("curlCode: 6, Could not resolve hostname AKIAKEY", Deferred, "name is not resolved"),
+        ("code: 111, kind: ConnectionRefused AKIAKEY", Deferred, "(connection refused): check the net"),
+        ("curlCode: 7, Could not connect to server AKIAKEY", Deferred, "connection refused"),
+        ("kind: Timeout, source: TimedOut AKIAKEY", Deferred, "timed out"),
+        ("curlCode: 28, Timeout was reached AKIAKEY", Deferred, "timed out"),
+        ("SendRequest, IncompleteMessage AKIAKEY", Deferred, "connection cut"),
+        ("invalid peer certificate: UnknownIssuer AKIAKEY", Deferred, "no TLS that can be trusted"),
     ],
 )
 def test_faults(text: str, kind: type[Exception], says: str) -> None:
