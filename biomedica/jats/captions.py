@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from biomedica.jats.labels import strip_label
-from biomedica.jats.text import markup_of, normalise, plain_of, stream_of
+from biomedica.jats.text import normalise, plain_and_markup, stream_of
 from biomedica.jats.tree import XML_LANG, Tree, own_children
 from biomedica.jats.xml import Element
 
@@ -83,7 +83,7 @@ def caption_of(
     if caption is None:
         return EMPTY
     stream, _, has_image_formula = stream_of(caption, tags=True)
-    text, markup = plain_of(stream), markup_of(stream)
+    text, markup = plain_and_markup(stream)
     title = tree.text(caption.find("title"))
     if not text.startswith(title):
         title = ""  # it stands after other text, where JATS has none

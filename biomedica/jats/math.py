@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from biomedica.jats.xml import Element, local_name
+from biomedica.jats.xml import Element
 
 __all__ = ["linear_mathml", "tex_body"]
 
@@ -13,6 +13,7 @@ _DOCUMENT = re.compile(r"\\begin\s*\{document\}(.*?)(?:\\end\s*\{document\}|\Z)"
 _PREAMBLE = re.compile(r"\\(?:documentclass|usepackage|setlength|oddsidemargin)\b")
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\[", r"\]"), (r"\(", r"\)"))
 _FIXED = {"annotation": "", "annotation-xml": "", "mphantom": "", "mspace": " "}
+_LETTERS = frozenset({"mi", "mn", "mtext"})
 _SEPARATORS = {"mtable": "; ", "mtr": ", ", "mlabeledtr": ", "}
 _RELATIONS = frozenset("=<>≤≥≠≈≡∼≃≅∝→←↔⇒⇐⇔∈∉⊂⊆±∓×")
 _INVISIBLE = re.compile("[\u2061-\u2064]")  # function application, invisible times
@@ -44,14 +45,13 @@ def linear_mathml(element: Element) -> str:
 
 
 def _line(element: Element, depth: int) -> str:
-    name = local_name(element)
+    name = element.tag.rpartition("}")[2]
     if depth > _MAX_DEPTH:
         return str("".join(element.itertext()))
     if name in _FIXED:
         return _FIXED[name]
-    if name == "mo":
-        sign = (element.text or "").strip()
-        return f" {sign} " if sign in _RELATIONS else sign
+    if name == "mo" or (name in _LETTERS and not len(element)):
+        return _token(name, element.text or "")
     parts = [_line(child, depth + 1) for child in element]
     rule = _RULES.get(name)
     if rule is not None and len(parts) >= _ARITY[name]:
@@ -59,6 +59,13 @@ def _line(element: Element, depth: int) -> str:
     if name == "mfenced":
         return _fenced(element, parts)
     return _joined(element, parts, _SEPARATORS.get(name))
+
+
+def _token(name: str, text: str) -> str:
+    if name != "mo":
+        return text
+    sign = text.strip()
+    return f" {sign} " if sign in _RELATIONS else sign
 
 
 def _joined(element: Element, parts: list[str], separator: str | None) -> str:

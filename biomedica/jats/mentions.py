@@ -49,6 +49,11 @@ _ELSEWHERE_BEFORE = re.compile(
     r"|\bappendix\s+\w+\s*[–—-]\s*\Z",
     re.IGNORECASE,
 )
+_JOINT = re.compile(
+    r"\d[a-z]?[)\]]?\s*[,;:(]\s*(?:see\s+)?(?:their\s+)?\Z|\btheir\s+\Z|[–—-]\s*\Z", re.IGNORECASE
+)
+"""How everything ends that `_ELSEWHERE_BEFORE` finds."""
+_PLURAL = re.compile(r"\b(?:figures|figs|schemes|plates|charts)\b", re.IGNORECASE)
 _ELSEWHERE_AFTER = re.compile(
     r"(?:\s*(?:,|and)\s*(?:Fig(?:ure|s)?|Table)s?\.?\s*\S{1,6})?"
     r"(?:\s*\)?,?\s*(?:of|in|from)\s+(?:the\s+)?"
@@ -119,10 +124,10 @@ def find_mentions(
             blocks[element] = block
     hints = hints_of(number for _, number in figures.by_number)
     for element in tree.named["p"] if hints else ():
-        if tree.place(element).depth > MAX_BLOCK_DEPTH:
+        # Where no block is inside, the text is read once, however deep it lies.
+        if tree.is_compound(element) and tree.place(element).depth > MAX_BLOCK_DEPTH:
             continue
-        text = tree.text(element)
-        if any(hint in text for hint in hints):
+        if any(map(tree.text(element).__contains__, hints)):
             _read_words(tree, figures, targets, blocks, element)
     return _mentions(tree, blocks)
 
@@ -227,9 +232,7 @@ def _cited_from(block: _Block, hit: _Hit, start: int) -> list[Cited]:
     """The numbers from the xref's first on; one that runs over the xref's end is not read on."""
     _, begin, end = hit.mark
     text = block.text
-    is_plural = bool(
-        re.search(r"(?i)\b(?:figures|figs|schemes|plates|charts)\b", text[max(0, begin - 10) : end])
-    )
+    is_plural = _PLURAL.search(text[max(0, begin - 10) : end]) is not None
     if text[end : end + 1].isdigit():
         return read_cited(text, start, end, is_plural=True, sure=end)
     cited = read_cited(text, start, hit.limit, is_plural=is_plural, sure=end)
@@ -275,9 +278,13 @@ def _read_words(
     Words inside an xref are left to it: what it points at decides.
     """
     place = tree.place(element)
-    if not place.is_prose or next(words_citing(tree.text(element)), None) is None:
+    if not place.is_prose or place.depth > MAX_BLOCK_DEPTH:
         return
-    block = blocks.get(element) or _Block(element, *marked_text(element))
+    block = blocks.get(element)
+    if block is None:
+        if next(words_citing(tree.text(element)), None) is None:
+            return
+        block = _Block(element, *marked_text(element))
     decided = [mark for mark in block.xrefs if targets.is_decided(mark.element)]
     for found, group in words_citing(block.text):
         if _is_inside(block.inner, found.start()):
@@ -299,7 +306,7 @@ def _is_inside(blocks: list[Mark], position: int) -> bool:
 
 
 def _cited_in_words(text: str, found: re.Match[str], group: str) -> list[Cited]:
-    if _ELSEWHERE_BEFORE.search(text, max(0, found.start() - 60), found.start()):
+    if _is_elsewhere(text, found.start()):
         return []
     start = found.end() + (1 if text[found.end()] == "(" else 0)
     word = found[0].rstrip(". ")
@@ -314,6 +321,13 @@ def _cited_in_words(text: str, found: re.Match[str], group: str) -> list[Cited]:
     if cited and _ELSEWHERE_AFTER.match(text, cited[-1].end):
         return []
     return cited
+
+
+def _is_elsewhere(text: str, start: int) -> bool:
+    """Whether the words before say that a number at `start` is another work's."""
+    if not _JOINT.search(text, max(0, start - 20), start):
+        return False  # far cheaper than the whole pattern
+    return _ELSEWHERE_BEFORE.search(text, max(0, start - 60), start) is not None
 
 
 def _by_label(tree: Tree, figures: FigureIndex, scope: Element, number: Number) -> Record | None:

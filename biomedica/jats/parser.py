@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from biomedica.config import ParseConfig
@@ -68,7 +69,7 @@ def parse_article(
         tree,
         index,
         mentions,
-        kinds=frozenset(ParseConfig().figure_kinds if kinds is None else kinds),
+        kinds=_default_kinds() if kinds is None else frozenset(kinds),
         keep_uncaptioned=keep_uncaptioned,
         warnings=warnings,
     )
@@ -88,6 +89,11 @@ def parse_article(
         inline_graphic_count=len(tree.named["inline-graphic"]),
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+@cache
+def _default_kinds() -> frozenset[str]:
+    return frozenset(ParseConfig().figure_kinds)
 
 
 def _front_matter(tree: Tree, pmcid: str | None, warnings: list[str]) -> Article:

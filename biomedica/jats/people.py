@@ -6,7 +6,7 @@ import re
 
 from biomedica.jats.article import Author, Award
 from biomedica.jats.text import clean
-from biomedica.jats.tree import Tree
+from biomedica.jats.tree import Tree, first_child
 from biomedica.jats.xml import Element
 
 __all__ = ["read_authors", "read_funding"]
@@ -18,6 +18,8 @@ _CONTACT = re.compile(
     re.IGNORECASE,
 )
 """What is left of an e-mail address at the end, with the initials of its owner, or an ORCID."""
+_COMMAS = re.compile(r"(?:\s*,)+\s*")
+_ODD_SIGNS = re.compile(r"\s*[,;]\s*([.;])|(;),|\s+(\.)|\A[\s,;.:]+|[\s,;]+\Z")
 _NOT_IN_AFFILIATION = frozenset(
     {"label", "email", "institution-id", "fax", "phone", "xref", "fn", "target"}
 )
@@ -52,7 +54,7 @@ def _name(tree: Tree, contrib: Element) -> str:
         node = child[0] if is_choice else child
         name = node.tag
         if name == "name":
-            parts = (node.find("given-names"), node.find("surname"), node.find("suffix"))
+            parts = (first_child(node, part) for part in ("given-names", "surname", "suffix"))
             return " ".join(text for part in parts if (text := tree.text(part)))
         if name == "string-name":
             return tree.text(node)
@@ -83,23 +85,28 @@ def _affiliations_in(parent: Element, texts: dict[Element, str]) -> list[str]:
 def _linked_affiliations(contrib: Element, by_id: dict[str, list[str]]) -> list[str]:
     """Those that xrefs outside a group's name point at."""
     found: list[str] = []
-    own = (child for child in contrib if child.tag not in ("collab", "collab-alternatives"))
-    for xref in (xref for child in own for xref in child.iter("xref")):
-        if xref.get("ref-type", "aff") == "aff":
-            found += (text for rid in (xref.get("rid") or "").split() for text in by_id.get(rid, ()))
+    for child in contrib:
+        if child.tag in ("collab", "collab-alternatives") or (child.tag != "xref" and not len(child)):
+            continue
+        for xref in child.iter("xref"):
+            if xref.get("ref-type", "aff") == "aff":
+                for rid in (xref.get("rid") or "").split():
+                    found += by_id.get(rid, ())
     return found
 
 
 def _affiliation(node: Element) -> str:
     """The text of an affiliation; ", " between elements that have no text between them."""
     parts: list[str] = []
-    printed = node.find("institution[@content-type='original']")  # SciELO: the parts follow tagged
-    _collect(node if printed is None else printed, parts)
+    originals = (
+        one for one in node.iterchildren("institution") if one.get("content-type") == "original"
+    )
+    _collect(next(originals, node), parts)  # SciELO: the parts follow tagged
     text = clean("".join(parts))
     while (found := _CONTACT.search(text)) is not None:
         text = text[: found.start()].rstrip(" ;,.(")
-    text = re.sub(r"(?:\s*,)+\s*", ", ", text)
-    return re.sub(r"\s*[,;]\s*([.;])|(;),|\s+(\.)|\A[\s,;.:]+|[\s,;]+\Z", r"\1\2\3", text).strip()
+    text = _COMMAS.sub(", ", text)
+    return _ODD_SIGNS.sub(lambda found: found[1] or found[2] or found[3] or "", text).strip()
 
 
 def _collect(node: Element, parts: list[str]) -> None:

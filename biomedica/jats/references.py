@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote
-
-from lxml import etree
 
 from biomedica.jats.article import Reference
 from biomedica.jats.text import clean
-from biomedica.jats.tree import Tree, href_of
+from biomedica.jats.tree import Tree, href_of, letters_of
 from biomedica.jats.xml import Element
 
 __all__ = ["bare_doi", "read_references"]
@@ -22,7 +21,8 @@ _PMID = re.compile(r"(?<!\d)([1-9]\d{0,8})(?!\d)")
 _PMCID = re.compile(r"(?:PMC)?([1-9]\d{0,11})(?!\d)", re.IGNORECASE)
 _TITLES = {"article-title": 0, "chapter-title": 1, "part-title": 2, "data-title": 3}
 _INLINE = frozenset({"italic", "bold", "sup", "sub", "sc", "underline", "styled-content"})
-_FIELDS = (*_TITLES, "pub-id", "source", "year", "ext-link", "uri", "object-id")
+_FIELDS = frozenset({*_TITLES, "pub-id", "source", "year", "ext-link", "uri", "object-id"})
+_SPACE_BEFORE_SIGN = re.compile(" (?=[,;.:)])")
 
 
 def bare_doi(text: str | None) -> str | None:
@@ -45,22 +45,27 @@ def read_references(tree: Tree) -> tuple[tuple[Reference, ...], int]:
 
 def _of_ref(tree: Tree, ref: Element) -> list[Reference]:
     name = ref.get("id")
-    forms: list[list[Element]] = []
-    for child in ref:
-        if child.tag in _CITATIONS:
-            forms.append([child])
-        elif child.tag == "citation-alternatives":
-            forms.append([node for node in child if node.tag in _CITATIONS])
-        elif child.tag == "note":
-            inner = [c for c in child.iter(*_CITATIONS) if not _is_inside(c)]
-            forms += [[c] for c in inner] or [[child]]
-    if sorted(form[0].tag for form in forms if form) == ["element-citation", "mixed-citation"]:
-        forms = [[form[0] for form in forms if form]]  # two forms of one citation, as SciELO writes it
-    citations = [form for form in forms if form]
-    if not citations:
+    forms = [form for child in ref for form in _forms_of(child)]
+    if not forms:
         text = tree.text(ref)
         return [_empty(name, text)] if text else []
-    return [_read(tree, form, name) for form in citations]
+    if len(forms) == 2 and {form[0].tag for form in forms} == {"element-citation", "mixed-citation"}:
+        forms = [[form[0] for form in forms]]  # two forms of one citation, as SciELO writes it
+    return [_read(tree, form, name) for form in forms]
+
+
+def _forms_of(child: Element) -> list[list[Element]]:
+    """The citations of a child of `ref`, each in all its forms."""
+    tag = child.tag
+    if tag in _CITATIONS:
+        return [[child]]
+    if tag == "citation-alternatives":
+        forms = [node for node in child if node.tag in _CITATIONS]
+        return [forms] if forms else []
+    if tag == "note":
+        inner = [c for c in child.iter(*_CITATIONS) if not _is_inside(c)]
+        return [[c] for c in inner] or [[child]]
+    return []
 
 
 def _is_inside(citation: Element) -> bool:
@@ -75,15 +80,22 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
     """One citation: the fields of its tagged form, the words of its printed one."""
     citation = next((form for form in forms if form.tag == "element-citation"), forms[0])
     printed = next((form for form in forms if _has_own_words(form)), None)
+    text: str | None = None
+    fields: list[Element] | None = None
+    if printed is not None:
+        text, inside = _printed(printed)
+        fields = inside if printed is citation else None
+    if fields is None:
+        fields = [node for node in citation.iter() if node.tag in _FIELDS]
     ids: dict[str, str] = {}
     titles: dict[int, Element] = {}
     source: Element | None = None
     year: int | None = None
     linked: str | None = None
-    for node in citation.iter(*_FIELDS):
+    for node in fields:
         tag = node.tag
         if tag == "pub-id":
-            ids.setdefault((node.get("pub-id-type") or "").casefold(), "".join(node.itertext()))
+            ids.setdefault((node.get("pub-id-type") or "").casefold(), letters_of(node))
         elif tag in _TITLES:
             titles.setdefault(_TITLES[tag], node)
         elif tag == "source":
@@ -103,7 +115,7 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
         title=tree.text(titles[min(titles)]) or None if titles else None,
         source=tree.text(source) or None,
         year=year,
-        text=_raw(printed) or None if printed is not None else None,
+        text=text or None,
     )
 
 
@@ -111,23 +123,43 @@ def _has_own_words(citation: Element) -> bool:
     """Whether there is text between the elements: a citation as it was printed."""
     if citation.tag in ("mixed-citation", "note"):
         return True
-    return bool((citation.text or "").strip() or any((c.tail or "").strip() for c in citation))
+    if (citation.text or "").strip():
+        return True
+    for child in citation:
+        tail = child.tail
+        if tail and not tail.isspace():
+            return True
+    return False
 
 
-def _raw(citation: Element) -> str:
-    """The citation as printed; a space between elements that touch, save inside words."""
-    parts: list[str] = []
-    for event, node in etree.iterwalk(citation, events=("start", "end")):
-        if event == "start":
-            is_glued = node.tag == "pub-id" and parts and parts[-1].endswith(".")
-            parts.append((" " if is_glued else "") + (node.text or ""))
-        elif node is not citation:
-            parts.append(node.tail or ("" if node.tag in _INLINE else " "))
-    return re.sub(r"\s+([,;.:)])", r"\1", clean("".join(parts)))
+def _printed(citation: Element) -> tuple[str, list[Element]]:
+    """The citation as printed, with a space between elements that touch, save inside words; and
+    the elements in it that are fields."""
+    parts: list[str] = [citation.text or ""]
+    fields: list[Element] = []
+    is_open: list[tuple[Iterator[Element], str]] = [(iter(citation), "")]
+    while is_open:
+        children, after = is_open[-1]
+        for node in children:
+            tag, text = node.tag, node.text or ""
+            if tag in _FIELDS:
+                fields.append(node)
+                if tag == "pub-id" and parts[-1].endswith("."):
+                    text = " " + text
+            parts.append(text)
+            tail = node.tail or ("" if tag in _INLINE else " ")
+            if len(node):
+                is_open.append((iter(node), tail))
+                break
+            parts.append(tail)
+        else:
+            is_open.pop()
+            parts.append(after)
+    return _SPACE_BEFORE_SIGN.sub("", clean("".join(parts))), fields
 
 
 def _linked_doi(node: Element) -> str | None:
     href = href_of(node)
-    text = "".join(node.itertext())
+    text = letters_of(node)
     is_doi = _DOI_LINK.search(f"{href} {text} {node.get('ext-link-type')} {node.get('pub-id-type')}")
     return (bare_doi(text) or bare_doi(href)) if is_doi or text.strip().startswith("10.") else None

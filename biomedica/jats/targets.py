@@ -63,20 +63,22 @@ class Targets:
     def of(self, xref: Element) -> list[Record]:
         """The figures that the xref points at, each once, in the order of its rid."""
         known = self._known.get(xref)
-        if known is None:
-            known = []
-            scope: Element | None = None
-            for name in self._names(xref):
-                if name in self._anywhere:
-                    scope = scope if scope is not None else self._tree.place(xref).scope
-                    known += (r for r in self._in_scope(scope, name) if r not in known)
-            self._known[xref] = known
+        if known is not None:
+            return known
+        names = [name for name in self._names(xref) if name in self._anywhere]
+        if not names:
+            return []
+        known = self._known[xref] = []
+        scope = self._tree.place(xref).scope
+        for name in names:
+            known += (r for r in self._in_scope(scope, name) if r not in known)
         return known
 
     def _names(self, xref: Element) -> list[str]:
         """The names in the rid: several with white space between, or one that has white space."""
         rid: str = (xref.get("rid") or "").strip()
-        return [rid] if rid in self._anywhere else list(dict.fromkeys(rid.split()))
+        names = [rid] if rid in self._anywhere else rid.split()
+        return names if len(names) < 2 else list(dict.fromkeys(names))
 
     def _in_scope(self, scope: Element, name: str) -> list[Record]:
         for one in (scope, self._tree.article):

@@ -23,8 +23,8 @@ __all__ = [
     "Mark",
     "clean",
     "marked_text",
-    "markup_of",
     "normalise",
+    "plain_and_markup",
     "plain_of",
     "stream_of",
 ]
@@ -277,19 +277,20 @@ def plain_of(stream: str) -> str:
     return clean(_SIGNS.sub("", stream))
 
 
-def markup_of(stream: str) -> str:
-    """The stream as text with `<b> <i> <sup> <sub>` and `$…$`, escaped; no empty tags.
+def plain_and_markup(stream: str) -> tuple[str, str]:
+    """The plain text of a stream, and the stream as text with `<b> <i> <sup> <sub>` and `$…$`, escaped; no empty tags.
 
-    Without formulas, removing the tags and unescaping gives `plain_of(stream)` back.
+    Without formulas, removing the tags and unescaping the second gives the first back.
     """
-    text, plain = _collapse(stream), plain_of(stream)
+    text = _collapse(stream)
+    plain = plain_of(stream if "@" in stream else text)
     if _SIGNS.sub("", text) != plain:
-        return escape(plain, quote=False)  # a character composed across a tag
+        return plain, escape(plain, quote=False)  # a character composed across a tag
     text = _SIGNS.sub(lambda found: _WRITTEN.get(found[0], ""), escape(text, quote=False))
     while True:
         shorter = _EMPTY_TAGS.sub(r"\2", text)
         if shorter == text:
-            return text
+            return plain, text
         text = shorter
 
 

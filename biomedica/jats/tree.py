@@ -124,7 +124,7 @@ class Tree:
             if element in self._compound or element.tag in ONE_FORM:
                 known = plain_of(stream_of(element)[0])
             else:
-                known = clean(_letters(element))
+                known = clean(letters_of(element))
             self._texts[element] = known
         return known
 
@@ -186,8 +186,8 @@ class Tree:
         return ""
 
 
-def _letters(element: Element) -> str:
-    """The concatenation of the text nodes."""
+def letters_of(element: Element) -> str:
+    """The concatenation of its text nodes, as they stand."""
     if not len(element):
         return str(element.text or "")
     text: str = etree.tostring(element, encoding="unicode", method="text", with_tail=False)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from biomedica.jats.math import linear_mathml, tex_body
-from biomedica.jats.text import clean, markup_of, normalise, plain_of, stream_of
+from biomedica.jats.text import clean, normalise, plain_and_markup, stream_of
 from tests.jats.documents import NAMESPACES, fig, parse
 
 WILD = st.text(
@@ -60,7 +60,7 @@ def mixed(draw: st.DrawFn, depth: int = 3) -> str:
 def test_markup_without_its_tags_is_the_text(paragraphs: list[str]) -> None:
     caption = etree.fromstring("<c>" + "".join(f"<p>{p}</p>" for p in paragraphs) + "</c>")
     stream, _, _ = stream_of(caption, tags=True)
-    text, markup = plain_of(stream), markup_of(stream)
+    text, markup = plain_and_markup(stream)
     assert html.unescape(re.sub(r"</?(?:b|i|sup|sub)>", "", markup)) == text
     assert not re.search(r"<(b|i|sup|sub)>\s*</\1>", markup)
     whole = "".join(caption.itertext())
