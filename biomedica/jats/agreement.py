@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from biomedica.jats.article import Article, Figure
 from biomedica.jats.census import HOLE, Census, CensusFig
 
-__all__ = ["caption_texts", "disagreements", "lost_words", "same_words"]
+__all__ = ["caption_texts", "disagreements", "is_caption", "lost_words", "same_words"]
 
 SHOWN = 80
 """Characters that a line shows of a text."""
@@ -93,7 +93,7 @@ def _fig(name: str, fig: CensusFig, figure: Figure) -> Iterator[str]:
     texts = caption_texts(fig)
     # A graphical abstract without a caption takes the words of the abstract around it.
     is_lent = figure.kind == "graphical_abstract" and not any(texts)
-    if not is_lent and not any(_is_caption(text, fig, figure) for text in texts):
+    if not is_lent and not any(is_caption(text, fig, figure) for text in texts):
         yield f"{name}: {lost_words(texts[0], figure.caption)}"
     cited = sum(not (m.is_range or m.via_parent or m.is_text_only) for m in figure.mentions)
     if cited != fig.paragraphs:
@@ -109,7 +109,7 @@ def caption_texts(fig: CensusFig) -> list[str]:
     ]
 
 
-def _is_caption(text: str, fig: CensusFig, figure: Figure) -> bool:
+def is_caption(text: str, fig: CensusFig, figure: Figure) -> bool:
     """Whether the figure's caption is this text, or this text without the label at its head that
     the figure took for want of a `label`."""
     if same_words(text, figure.caption):
