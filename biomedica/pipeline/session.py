@@ -21,6 +21,10 @@ __all__ = ["Cluster", "ray_session"]
 
 MIN_OBJECT_STORE = 1_000_000_000
 CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 20.0
+GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
+SETTINGS = b"\x04"
+"""the fourth byte of the frame that answers it"""
 
 DATA_SETTINGS: dict[str, Any] = {
     "target_max_block_size": None,
@@ -128,10 +132,24 @@ def _own_sigterm() -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nothing listens: Ray itself would wait for minutes."""
+    """Raise OSError where nothing listens, or something else: Ray would wait for minutes or for ever.
+
+    Ray is a gRPC server, which sends its HTTP/2 settings as soon as it is greeted (RFC 9113 §3.4),
+    before it asks for a token. With TLS it would have to be greeted by Ray's own certificates.
+    """
     host, colon, port = address.rpartition("://")[2].rpartition(":")
-    if colon and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    if not (colon and port.isdecimal()):
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS) as line:
+        if os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true"):
+            return
+        line.settimeout(ANSWER_SECONDS)
+        answer = b""
+        with contextlib.suppress(OSError):  # silence, or a connection that is cut
+            line.sendall(GREETING)
+            answer = line.makefile("rb").read(4)
+    if answer[3:] != SETTINGS:
+        raise ConnectionError("something listens there that does not speak as Ray does")
 
 
 @contextlib.contextmanager

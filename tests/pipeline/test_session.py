@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from biomedica.config import RuntimeConfig
 from biomedica.errors import ConfigError
-from biomedica.pipeline.session import DATA_SETTINGS, _data_settings, _quiet_environment, ray_session
+from biomedica.pipeline import session
+from biomedica.pipeline.session import (
+    DATA_SETTINGS,
+    _data_settings,
+    _knock,
+    _quiet_environment,
+    ray_session,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +97,45 @@ def test_an_address_where_nothing_listens(form: str, monkeypatch: pytest.MonkeyP
         ray_session(RuntimeConfig(address=form.format(port))),
     ):
         pass
+
+
+@contextlib.contextmanager
+def listening(answer: bytes | None) -> Iterator[int]:
+    """A server that takes one connection and answers whatever it hears; None: nothing at all."""
+
+    def serve(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line:
+            heard = line.recv(24)
+            if answer is not None:
+                line.sendall(answer)
+            while heard and answer != b"":
+                heard = line.recv(24)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join()
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_an_address_where_something_else_listens(
+    form: str, answer: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
+    with (
+        listening(answer) as port,
+        pytest.raises(ConfigError, match="does not speak as Ray does; start one"),
+        ray_session(RuntimeConfig(address=form.format(port))),
+    ):
+        pass
+
+
+def test_what_a_grpc_server_answers_is_heard() -> None:
+    with listening(bytes.fromhex("000018040000000000") + bytes(24)) as port:
+        _knock(f"127.0.0.1:{port}")
