@@ -123,7 +123,7 @@ def _struct(**kinds: pa.DataType) -> pa.DataType:
 
 
 _PROVENANCE = (
-    _field("input_digest", _S, "MD5 of the article's metadata JSON: what the source held", "source"),
+    _field("input_digest", _S, "32 hex digits that change with the article's metadata JSON in the source", "source"),
     _field("build_digest", _S, "digest of the configuration and parser version that made this row"),
     _field("shard", _S, "the shard that made this row; no meaning of its own"),
 )

@@ -141,7 +141,7 @@ def print_pair(row: dict[str, Any], path: Path) -> None:
                 ("phash", row["phash"]),
                 ("source", article["source_uri"]),
                 ("source MD5", article["source_md5"]),
-                ("metadata MD5", article["input_digest"]),
+                ("metadata digest", article["input_digest"]),
                 (
                     "build",
                     f"{row['build_digest']}, shard {row['shard']}, parser {article['parser_version']}",
