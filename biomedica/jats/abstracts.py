@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from biomedica.jats.article import Abstract, AbstractSection
 from biomedica.jats.text import LEFT_OUT
-from biomedica.jats.tree import XML_LANG, Tree
+from biomedica.jats.tree import XML_LANG, Tree, first_child
 from biomedica.jats.xml import Element
 
 __all__ = ["Abstracts", "read_abstracts"]
@@ -38,7 +38,7 @@ def read_abstracts(tree: Tree, meta: Element) -> Abstracts:
         Abstract(
             type=node.get("abstract-type") or None,
             language=node.get(XML_LANG) or None,
-            title=tree.text(node.find("title")) or None,
+            title=tree.text(first_child(node, "title")) or None,
             text=text,
         )
         for node, text in read
@@ -62,7 +62,7 @@ def _parts(tree: Tree, abstract: Element) -> list[AbstractSection]:
     while waiting:
         node, title = waiting.pop()
         if node.tag == "sec":
-            name = tree.text(node.find("title")).rstrip(":.")
+            name = tree.text(first_child(node, "title")).rstrip(":.")
             path = ": ".join(part for part in (title, name) if part)
             _add_section(tree, node, path, parts, waiting)
         elif node.tag not in LEFT_OUT and node.tag not in ("title", "label"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from biomedica.jats.article import Section
 from biomedica.jats.text import LEFT_OUT
-from biomedica.jats.tree import Tree
+from biomedica.jats.tree import Tree, first_child
 from biomedica.jats.xml import Element
 
 __all__ = ["read_body"]
@@ -20,7 +20,7 @@ def read_body(tree: Tree) -> tuple[Section, ...]:
     comes before that of its subsections; a section that holds only others has the text "". The
     body itself is an entry only where it has text of its own.
     """
-    body = tree.article.find("body")
+    body = first_child(tree.article, "body")
     if body is None:
         return ()
     found: list[Section] = []
@@ -47,7 +47,7 @@ def _read(tree: Tree, section: Element, lines: list[str]) -> list[Element]:
         if node.tag in _SECTIONS:
             inner.append(node)
         elif node.tag == "boxed-text":
-            title = tree.text(node.find("caption/title")) or tree.text(node.find("title"))
+            title = tree.text(node.find("caption/title")) or tree.text(first_child(node, "title"))
             lines += [title] if title else []
             waiting += reversed(node)
         elif node.tag not in LEFT_OUT and node.tag not in _HEADS and node.tag != "caption":

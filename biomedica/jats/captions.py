@@ -8,7 +8,7 @@ from html import escape
 
 from biomedica.jats.labels import strip_label
 from biomedica.jats.text import normalise, plain_and_markup, stream_of
-from biomedica.jats.tree import XML_LANG, Tree, own_children
+from biomedica.jats.tree import XML_LANG, Tree, first_child, own_children
 from biomedica.jats.xml import Element
 
 __all__ = [
@@ -84,7 +84,7 @@ def caption_of(
         return EMPTY
     stream, _, has_image_formula = stream_of(caption, tags=True)
     text, markup = plain_and_markup(stream)
-    title = tree.text(caption.find("title"))
+    title = tree.text(first_child(caption, "title"))
     if not text.startswith(title):
         title = ""  # it stands after other text, where JATS has none
     if has_image_formula:
@@ -135,7 +135,7 @@ def _without_head(markup: str, size: int) -> str:
 
 def label_of(tree: Tree, owner: Element) -> str | None:
     """The label that is a direct child, without a final `.`, `:` or `|`."""
-    label = owner.find("label")
+    label = first_child(owner, "label")
     return strip_label(tree.text(label)) if label is not None else None
 
 
@@ -166,7 +166,7 @@ def third_party_words(tree: Tree, owner: Element, caption: str, attribution: str
     if attribution:
         words.append(attribution)
     for permissions in own_children(owner, "permissions"):
-        statement = permissions.find("copyright-statement")
-        text = tree.text(statement) or tree.text(permissions.find("copyright-holder"))
+        statement = first_child(permissions, "copyright-statement")
+        text = tree.text(statement) or tree.text(first_child(permissions, "copyright-holder"))
         words.append(text or tree.text(permissions) or "permissions")
     return "; ".join(dict.fromkeys(words)) or None

@@ -6,7 +6,7 @@ import datetime
 import re
 
 from biomedica.jats.article import PublicationDate
-from biomedica.jats.tree import Tree
+from biomedica.jats.tree import Tree, first_child
 from biomedica.jats.xml import Element
 
 __all__ = ["publication_date"]
@@ -41,7 +41,7 @@ def publication_date(tree: Tree, meta: Element, warnings: list[str]) -> Publicat
         if year is None:
             continue
         if _is_possible(year, month, day):
-            season = tree.text(node.find("season")) if month is None else ""
+            season = tree.text(first_child(node, "season")) if month is None else ""
             return PublicationDate(year, month, day, kind, season or None)
         warnings.append(f"impossible_date: {kind} {year}-{month}-{day}")
     if dates:
@@ -65,16 +65,16 @@ def _rank(kind: str, medium: str | None) -> int | None:
 
 def _parts(tree: Tree, node: Element) -> tuple[int | None, int | None, int | None]:
     """Year, month and day; null where they are not given. A day without a month is not known."""
-    year = _number(tree.text(node.find("year")))
+    year = _number(tree.text(first_child(node, "year")))
     if year is not None:
-        month = _month(tree.text(node.find("month")))
-        day = _number(tree.text(node.find("day")))
+        month = _month(tree.text(first_child(node, "month")))
+        day = _number(tree.text(first_child(node, "day")))
     else:
         found = _ISO.match((node.get("iso-8601-date") or "").strip())
         if found is not None:
             year, month, day = (int(part) if part else None for part in found.groups())
         else:
-            year, month, day = _of_words(tree.text(node.find("string-date")) or tree.text(node))
+            year, month, day = _of_words(tree.text(first_child(node, "string-date")) or tree.text(node))
     month = month or None
     return year, month, (day or None) if month else None
 

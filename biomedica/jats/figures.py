@@ -21,7 +21,7 @@ from biomedica.jats.captions import (
 from biomedica.jats.owners import FigureIndex, Record
 from biomedica.jats.permissions import read_license
 from biomedica.jats.text import LEFT_OUT, normalise
-from biomedica.jats.tree import Tree, href_of, own_children
+from biomedica.jats.tree import Tree, first_child, href_of, own_children
 from biomedica.jats.xml import Element
 
 __all__ = ["choose_figures"]
@@ -102,7 +102,7 @@ def _captions(tree: Tree, record: Record, warnings: list[str]) -> tuple[Caption,
         if not own.text:
             own = caption_of(tree, owner, record.figure_id, warnings, without_label=is_inside)
     if not own.text and record.element.tag == "boxed-text":
-        title = record.element.find("title")
+        title = first_child(record.element, "title")
         if title is None:
             title = record.element.find("sec/title")
         own = of_text(tree.text(title))
@@ -117,7 +117,7 @@ def _words_around(tree: Tree, record: Record) -> str:
     while node is not None and node is not tree.article:
         if node.tag in ("abstract", "trans-abstract", "sec"):
             kind = (node.get("abstract-type") or node.get("sec-type") or "").casefold()
-            title = tree.text(node.find("title")).casefold()
+            title = tree.text(first_child(node, "title")).casefold()
             if "graphical" in kind or "graphical abstract" in title:
                 skip = LEFT_OUT | {"title", "label"}
                 return normalise(" ".join(tree.text(c) for c in node if c.tag not in skip))

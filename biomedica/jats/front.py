@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from biomedica.errors import Rejected
 from biomedica.jats.article import PublicationDate, RelatedArticle, TranslatedTitle
 from biomedica.jats.references import bare_doi
-from biomedica.jats.tree import XML_LANG, Tree, href_of, own_children
+from biomedica.jats.tree import XML_LANG, Tree, first_child, href_of, own_children
 from biomedica.jats.xml import Element
 
 __all__ = [
@@ -93,7 +93,7 @@ def _pmcid(found: dict[str, str]) -> tuple[str | None, int | None]:
 
 def read_title(tree: Tree, meta: Element) -> str | None:
     """Title and subtitle, joined by ": "; without the marks of notes."""
-    group = meta.find("title-group")
+    group = first_child(meta, "title-group")
     if group is None:
         group = meta
     parts = [_unmarked(tree, node) for name in ("article-title", "subtitle")
@@ -232,9 +232,9 @@ def read_properties(tree: Tree, front: Element) -> Properties:
     """PMC's `custom-meta`. Raises Rejected("legally_suppressed")."""
     values: dict[str, str] = {}
     for node in front.iter("custom-meta"):
-        name = tree.text(node.find("meta-name")).casefold()
+        name = tree.text(first_child(node, "meta-name")).casefold()
         if name.startswith("pmc-"):
-            values[name] = tree.text(node.find("meta-value"))
+            values[name] = tree.text(first_child(node, "meta-value"))
     if values.get("pmc-prop-legally-suppressed", "").casefold() in _YES:
         raise Rejected("legally_suppressed", "pmc-prop-legally-suppressed is yes")
     is_open = values.get("pmc-prop-open-access")
@@ -250,12 +250,12 @@ def compose_citation(
 ) -> str | None:
     """One line in PMC's form: "Sensors (Basel). 2024 Sep 18;24(18):6017. doi: 10.3390/s24186017"."""
     short = front.find("journal-meta/journal-id[@journal-id-type='nlm-ta']")
-    journal = tree.text(short) or read_journal(tree, front.find("journal-meta"))
+    journal = tree.text(short) or read_journal(tree, first_child(front, "journal-meta"))
     when = _written(date)
-    volume, issue = tree.text(meta.find("volume")), tree.text(meta.find("issue"))
-    first, last = tree.text(meta.find("fpage")), tree.text(meta.find("lpage"))
+    volume, issue = tree.text(first_child(meta, "volume")), tree.text(first_child(meta, "issue"))
+    first, last = tree.text(first_child(meta, "fpage")), tree.text(first_child(meta, "lpage"))
     pages = f"{first}-{last}" if first and last and first != last else first
-    pages = pages or tree.text(meta.find("elocation-id"))
+    pages = pages or tree.text(first_child(meta, "elocation-id"))
     where = volume + (f"({issue})" if issue else "")
     middle = ":".join(part for part in (";".join(p for p in (when, where) if p), pages) if part)
     parts = [journal, middle, f"doi: {doi}" if doi else ""]

@@ -30,8 +30,8 @@ from biomedica.jats.labels import (
 from biomedica.jats.owners import FigureIndex, Record
 from biomedica.jats.sentences import sentence_around, sentence_starts
 from biomedica.jats.targets import Targets
-from biomedica.jats.text import LEFT_OUT, Mark, marked_text
-from biomedica.jats.tree import MAX_BLOCK_DEPTH, Tree
+from biomedica.jats.text import LEFT_OUT, Mark
+from biomedica.jats.tree import MAX_BLOCK_DEPTH, Tree, first_child
 from biomedica.jats.xml import Element
 
 __all__ = ["find_mentions"]
@@ -153,7 +153,7 @@ def _block_of(tree: Tree, xref: Element) -> Element:
 
 def _read_xrefs(tree: Tree, targets: Targets, element: Element) -> _Block:
     """The citations by xref of one block, those of inner blocks apart."""
-    block = _Block(element, *marked_text(element))
+    block = _Block(element, *tree.marked_text(element))
     text, xrefs, inner = block.text, block.xrefs, block.inner
     own_figure = tree.place(element).figure
     hits: list[_Hit] = []
@@ -284,7 +284,7 @@ def _read_words(
     if block is None:
         if next(words_citing(tree.text(element)), None) is None:
             return
-        block = _Block(element, *marked_text(element))
+        block = _Block(element, *tree.marked_text(element))
     decided = [mark for mark in block.xrefs if targets.is_decided(mark.element)]
     for found, group in words_citing(block.text):
         if _is_inside(block.inner, found.start()):
@@ -374,5 +374,5 @@ def _section_of(tree: Tree, element: Element) -> str:
     if place.caption is None:
         return place.section
     owner = place.caption.getparent()
-    label = strip_label(tree.text(owner.find("label"))) or owner.get("id") or owner.tag
+    label = strip_label(tree.text(first_child(owner, "label"))) or owner.get("id") or owner.tag
     return f"Caption of {label}"

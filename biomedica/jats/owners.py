@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from biomedica.jats.captions import label_of, leading_label
 from biomedica.jats.labels import Number, family_of_word, label_numbers, parent_number
-from biomedica.jats.tree import Tree
+from biomedica.jats.tree import Tree, first_child
 from biomedica.jats.xml import Element
 
 __all__ = ["FigureIndex", "Record", "find_figures"]
@@ -202,7 +202,7 @@ def _find_parent(index: FigureIndex, record: Record) -> None:
         and record.element.get("specific-use") == "child-fig"
         and record.group is not None
     ):
-        first = record.group.find("fig")
+        first = first_child(record.group, "fig")
         parent = index.by_element[first] if first is not None else None
     if parent is None and record.numbers:
         number = parent_number(record.numbers[0])

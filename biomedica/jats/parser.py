@@ -33,7 +33,7 @@ from biomedica.jats.owners import find_figures
 from biomedica.jats.people import read_authors, read_funding
 from biomedica.jats.permissions import read_copyright, read_license
 from biomedica.jats.references import read_references
-from biomedica.jats.tree import Tree
+from biomedica.jats.tree import Tree, first_child
 from biomedica.jats.xml import Element, choose_article, read_xml
 from biomedica.licenses import normalise_code
 
@@ -101,7 +101,7 @@ def _front_matter(tree: Tree, pmcid: str | None, warnings: list[str]) -> Article
     article = tree.article
     front = _child_or_empty(article, "front")
     meta = _child_or_empty(front, "article-meta")
-    journal = front.find("journal-meta")
+    journal = first_child(front, "journal-meta")
     properties = read_properties(tree, front)
     ids = read_ids(meta, pmcid, warnings)
     kind = _folded(article.get("article-type"))
@@ -129,7 +129,7 @@ def _front_matter(tree: Tree, pmcid: str | None, warnings: list[str]) -> Article
 
 
 def _child_or_empty(parent: Element, name: str) -> Element:
-    child = parent.find(name)
+    child = first_child(parent, name)
     return parent.makeelement(name) if child is None else child
 
 
@@ -148,8 +148,8 @@ def _cross_check(properties: Properties, license_: License | None, warnings: lis
 
 def _warn_of_text(article: Element, texts: list[str], warnings: list[str]) -> None:
     """No body, and UTF-8 that was read as Latin-1 ("cafÃ©")."""
-    if article.find("body") is None:
+    if first_child(article, "body") is None:
         warnings.append("no_body: the document holds front matter only")
-    signs = sum(text.count("Ã") + text.count("â€") for text in texts)
+    signs = sum(t.count("Ã") + t.count("â€") for t in texts if not t.isascii())
     if signs >= 5 and signs * 2000 > sum(map(len, texts)):
         warnings.append(f"mojibake: {signs} places look like UTF-8 read as Latin-1")

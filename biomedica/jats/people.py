@@ -78,7 +78,7 @@ def _orcid(contrib: Element) -> str | None:
 def _affiliations_in(parent: Element, texts: dict[Element, str]) -> list[str]:
     """Those that are children; of alternatives the first."""
     nodes = parent.iterchildren("aff", "aff-alternatives")
-    firsts = (node.find("aff") if node.tag == "aff-alternatives" else node for node in nodes)
+    firsts = (first_child(node, "aff") if node.tag == "aff-alternatives" else node for node in nodes)
     return [text for node in firsts if (text := texts.get(node))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from biomedica.jats.article import License
-from biomedica.jats.tree import Tree, href_of, own_children
+from biomedica.jats.tree import Tree, first_child, href_of, own_children
 from biomedica.jats.xml import Element
 from biomedica.licenses import LicenseUrl, normalise_code, read_url, read_words
 
@@ -44,13 +44,13 @@ def _read_one(tree: Tree, node: Element) -> License:
     readings = [(link, source) for link, source in ((read_url(url), s) for url, s in urls) if link]
     # A second CC0 beside another code is the licence of the data.
     chosen = next(((u, s) for u, s in readings if u.code != "CC0"), None)
-    words = read_words(text)
-    if chosen is None and readings:
-        is_firm = readings[0][1] in ("license_ref", "license_href")
-        if is_firm or words in (None, "CC0"):
-            chosen = readings[0]
     if chosen is not None:
         return _license(*chosen)
+    words = read_words(text)
+    if readings:
+        is_firm = readings[0][1] in ("license_ref", "license_href")
+        if is_firm or words in (None, "CC0"):
+            return _license(*readings[0])
     if words is not None:
         return License(words, None, None, "license_words")
     for value in _content_types(node):
@@ -91,12 +91,12 @@ def _content_types(node: Element) -> list[str]:
 def read_copyright(tree: Tree, holders: list[Element]) -> str | None:
     """The copyright statement, else "© year holder", else None."""
     for holder in holders:
-        text = tree.text(holder.find("copyright-statement"))
+        text = tree.text(first_child(holder, "copyright-statement"))
         if text:
             return text
     for holder in holders:
-        year = tree.text(holder.find("copyright-year"))
-        owner = tree.text(holder.find("copyright-holder"))
+        year = tree.text(first_child(holder, "copyright-year"))
+        owner = tree.text(first_child(holder, "copyright-holder"))
         if year or owner:
             return " ".join(part for part in ("©", year, owner) if part)
     return None

@@ -14,6 +14,7 @@ from biomedica.jats.xml import Element
 __all__ = ["bare_doi", "read_references"]
 
 _CITATIONS = frozenset({"mixed-citation", "element-citation", "citation", "nlm-citation"})
+_HOLDERS = frozenset({"citation-alternatives", "note"})
 _DOI = re.compile(r"10\.\d{4,9}/\S{1,250}", re.IGNORECASE)
 _DOI_LINK = re.compile(r"\bdoi\b", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
@@ -45,7 +46,12 @@ def read_references(tree: Tree) -> tuple[tuple[Reference, ...], int]:
 
 def _of_ref(tree: Tree, ref: Element) -> list[Reference]:
     name = ref.get("id")
-    forms = [form for child in ref for form in _forms_of(child)]
+    forms: list[list[Element]] = []
+    for child in ref:
+        if child.tag in _CITATIONS:
+            forms.append([child])
+        elif child.tag in _HOLDERS:
+            forms += _held_in(child)
     if not forms:
         text = tree.text(ref)
         return [_empty(name, text)] if text else []
@@ -54,18 +60,13 @@ def _of_ref(tree: Tree, ref: Element) -> list[Reference]:
     return [_read(tree, form, name) for form in forms]
 
 
-def _forms_of(child: Element) -> list[list[Element]]:
-    """The citations of a child of `ref`, each in all its forms."""
-    tag = child.tag
-    if tag in _CITATIONS:
-        return [[child]]
-    if tag == "citation-alternatives":
-        forms = [node for node in child if node.tag in _CITATIONS]
-        return [forms] if forms else []
-    if tag == "note":
+def _held_in(child: Element) -> list[list[Element]]:
+    """The citations of alternatives or of a note, each in all its forms."""
+    if child.tag == "note":
         inner = [c for c in child.iter(*_CITATIONS) if not _is_inside(c)]
         return [[c] for c in inner] or [[child]]
-    return []
+    forms = [node for node in child if node.tag in _CITATIONS]
+    return [forms] if forms else []
 
 
 def _is_inside(citation: Element) -> bool:
@@ -112,11 +113,16 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
         pmid=pmid[1] if pmid else None,
         doi=bare_doi(ids.get("doi")) or linked,
         pmcid=f"PMC{pmcid[1]}" if pmcid else None,
-        title=tree.text(titles[min(titles)]) or None if titles else None,
-        source=tree.text(source) or None,
+        title=_text(tree, titles[min(titles)]) if titles else None,
+        source=_text(tree, source) if source is not None else None,
         year=year,
         text=text or None,
     )
+
+
+def _text(tree: Tree, node: Element) -> str | None:
+    """The text of a field, which nobody asks for again."""
+    return (tree.text(node) if len(node) else clean(node.text or "")) or None
 
 
 def _has_own_words(citation: Element) -> bool:

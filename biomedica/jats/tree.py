@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from biomedica.jats.text import COMPOUND_NAMES, ONE_FORM, clean, plain_of, stream_of
+from biomedica.jats.text import COMPOUND_NAMES, ONE_FORM, Mark, clean, marked_text, plain_of, stream_of
 from biomedica.jats.xml import MATHML, Element
 
 __all__ = [
@@ -52,7 +52,7 @@ _PLACES = SUB_ARTICLES | _SECTIONS | _FIGURE_LIKE | _NO_PROSE | {"p"}
 """What makes a place of its own out of the one above."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Place:
     """Where an element stands; the element itself is part of its own place."""
 
@@ -127,6 +127,14 @@ class Tree:
                 known = clean(letters_of(element))
             self._texts[element] = known
         return known
+
+    def marked_text(self, element: Element) -> tuple[str, list[Mark], list[Mark]]:
+        """`marked_text` of the element, whose text is then known."""
+        text, xrefs, blocks = marked_text(element)
+        if element not in self._texts and "@" not in letters_of(element):
+            # Where an e-mail address touches an xref, the text alone may be read otherwise.
+            self._texts[element] = text
+        return text, xrefs, blocks
 
     def place(self, element: Element) -> Place:
         """Where the element stands, itself included."""
