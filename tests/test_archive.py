@@ -365,7 +365,7 @@ def test_what_an_overview_reads_is_bounded(
     monkeypatch.setattr(preview, "LICENSE_FILES", 1)
     found = preview.overview(archive._dataset)
     assert (found.sampled, found.license_articles) == (True, 2)
-    assert [one.pair_id for one in found.pictures] == ["PMC1.1/f1.jpg", "PMC3.1/f1.jpg"]
+    assert [one.pair_id for one in found.pictures] == ["PMC2.1/f1.jpg", "PMC4.1/f1.jpg"]
     assert sum("/pairs/" in path for path in reads) == 2
     assert sum("/articles/" in path for path in reads) == 1
     page = html.overview("x", 3, found, None)

@@ -14,16 +14,15 @@ from typing import Any
 from urllib.parse import quote
 
 from biomedica.archive.preview import Overview
+from biomedica.excerpts import cleaned, cut
 from biomedica.imaging import data_uri
 
-__all__ = ["card", "cut", "gallery", "overview", "table"]
+__all__ = ["card", "gallery", "overview", "table"]
 
 THUMBNAIL = 320
 """pixels of the longer side; shown at half of that, sharp on dense screens"""
 PICTURE = 1200
 LICENSES = 6
-
-_UNSHOWN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _MUTED = "opacity:.68"
 _LINE = "1px solid rgba(128,128,128,.3)"
@@ -32,12 +31,6 @@ _NUMBER = "padding:3px 14px 3px 0;text-align:right;vertical-align:top;border:non
 _PLATE = "background:#fff;border:1px solid rgba(128,128,128,.3);border-radius:6px"
 _MONO = "font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:11.5px"
 _GROUPS = {"commercial": "#2a9d8f", "noncommercial": "#e0a030", "other": "#9a8fb8"}
-
-
-def cut(text: str | None, length: int) -> str:
-    """A text on one line, at most `length` characters."""
-    line = " ".join((text or "")[: 4 * length].split())
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
 def overview(uri: str, version: int, found: Overview, report: Mapping[str, Any] | None) -> str:
@@ -356,4 +349,4 @@ def _link(address: str | None, text: str | None) -> str:
 
 def _text(value: object) -> str:
     """A value as HTML text: escaped, without what turns or hides the text around it."""
-    return "" if value is None else html.escape(_UNSHOWN.sub("\ufffd", str(value)), quote=True)
+    return "" if value is None else html.escape(cleaned(str(value)), quote=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from biomedica.archive.views import CORE
+from biomedica.excerpts import spread
 from biomedica.schema import embeddings_table
 from biomedica.store import Dataset
 from biomedica.store.dataset import hidden_rows, hide
@@ -111,7 +111,7 @@ def _model(dataset: Dataset, slug: str, rows: int) -> Model:
 def _licenses(dataset: Dataset) -> tuple[list[License], int, bool]:
     """(licences, articles that were asked, whether those are a sample)."""
     paths = [path for path, _, _ in dataset.files("articles")]
-    shards = {shard_of_file(path) for path in _spread(paths, LICENSE_FILES)}
+    shards = {shard_of_file(path) for path in spread(paths, LICENSE_FILES)}
     columns = ["license_code", "license_group", "pair_count"]
     found: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     total = 0
@@ -131,7 +131,7 @@ def _pictures(dataset: Dataset) -> tuple[list[Picture], int]:
     if "pairs" not in dataset.tables:
         return [], 0
     paths = [path for path, _, rows in dataset.files("pairs") if rows]
-    chosen = _spread(paths, PICTURE_FILES)
+    chosen = spread(paths, PICTURE_FILES)
     hidden = hidden_rows(dataset.superseded())
     pictures: list[Picture] = []
     unreadable = 0
@@ -173,11 +173,4 @@ def _rows_to_show(rows: pa.Table, hidden: Any, count: int) -> list[dict[str, Any
     for batch in rows.to_batches():
         live += hide(batch, "pairs", hidden).to_pylist()
     articles = list({row["article_id"]: row for row in reversed(live)}.values())[::-1]
-    return _spread(articles if len(articles) >= count else live, count)
-
-
-def _spread(items: Sequence[Any], count: int) -> list[Any]:
-    """At most `count` items at equal distances, in order."""
-    if len(items) <= count:
-        return list(items)
-    return [items[n * len(items) // count] for n in range(count)]
+    return spread(articles if len(articles) >= count else live, count)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from biomedica.archive import html
 from biomedica.archive.views import connect_tables
 from biomedica.errors import ConfigError
+from biomedica.excerpts import cut
 from biomedica.query import ask, running
 from biomedica.store import Dataset
 
@@ -104,7 +105,7 @@ class Selection:
 
     def __repr__(self) -> str:
         rows = f"{self.count():,} rows of" if self.where is None else "rows of"
-        condition = "" if self.where is None else f" where {html.cut(self.where, 200)}"
+        condition = "" if self.where is None else f" where {cut(self.where, 200)}"
         return f"Selection({rows} {self.table}{condition}: {', '.join(self.columns)})"
 
     def _repr_html_(self) -> str:

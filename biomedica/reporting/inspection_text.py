@@ -10,9 +10,10 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from biomedica.excerpts import cut
 from biomedica.jats import Article, Figure, Mention
 from biomedica.reporting.inspection import Inspection
-from biomedica.reporting.page import counted, cut
+from biomedica.reporting.page import counted
 from biomedica.schema import REJECT_REASONS
 
 __all__ = ["article_facts", "mention_words", "print_inspection", "rejected_words", "verdict"]

@@ -13,6 +13,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from biomedica.excerpts import cleaned, cut
+
 __all__ = [
     "breakable",
     "cleaned",
@@ -28,10 +30,6 @@ __all__ = [
 
 MAX_PAGE_BYTES = 3_000_000
 """What a page should not exceed; its parts are bounded so that it never does."""
-
-_UNSHOWN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
 
 
 def render(template: str, **values: Any) -> str:
@@ -62,21 +60,6 @@ def _shown(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return "–" if value is None else value
     return cleaned(value)
-
-
-def cleaned(text: str) -> str:
-    """A text without the characters that a page does not show, or that turn its direction."""
-    return _UNSHOWN.sub("\ufffd", text)
-
-
-def cut(text: str | None, length: int) -> str:
-    """A text on one line, at most `length` characters, cut between words where it can be."""
-    line = " ".join((text or "")[: 4 * length].split())
-    if len(line) <= length:
-        return line
-    head = line[: length - 1]
-    whole, space, _ = head.rpartition(" ")
-    return (whole if space and len(whole) > length // 2 else head) + "…"
 
 
 def number(value: float) -> str:

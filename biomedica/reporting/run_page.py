@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from biomedica.reporting.page import counted, cut, render
+from biomedica.excerpts import cut
+from biomedica.reporting.page import counted, render
 from biomedica.reporting.plots import Series, rate_plot
 from biomedica.reporting.samples import RejectExample, SampledPair
 from biomedica.schema import REJECT_REASONS

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from biomedica.reporting.page import cut
+from biomedica.excerpts import cut, spread
 from biomedica.store import Dataset
 
-__all__ = ["RejectExample", "SampledPair", "reject_examples", "sample_pairs", "spread"]
+__all__ = ["RejectExample", "SampledPair", "reject_examples", "sample_pairs"]
 
 _COLUMNS = ["pair_id", "article_id", "caption", "license_code", "width", "height", "journal",
             "publication_year", "figure_label"]  # fmt: skip
@@ -67,13 +67,6 @@ def sample_pairs(
             pictures = _pictures(dataset, [row["pair_id"] for row in rows], side)
             found += [_sampled(row, pictures[row["pair_id"]]) for row in rows]
     return found
-
-
-def spread(items: Sequence[Any], count: int) -> list[Any]:
-    """At most `count` items at equal distances, in order."""
-    if len(items) <= count:
-        return list(items)
-    return [items[(2 * place + 1) * len(items) // (2 * count)] for place in range(count)]
 
 
 def _near(dataset: Dataset, shard: str) -> list[dict[str, Any]]:

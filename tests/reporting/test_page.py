@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from biomedica.reporting.page import breakable, counted, cut, duration, megabytes, number, rate, share
+from biomedica.reporting.page import breakable, counted, duration, megabytes, number, rate, share
 
 
 @pytest.mark.parametrize(
@@ -38,21 +36,6 @@ def test_sizes_rates_shares_and_counts() -> None:
         "0 %",
     ]
     assert [counted(n, "pair") for n in (0, 1, 2000)] == ["0 pairs", "1 pair", "2,000 pairs"]
-
-
-@given(st.text(), st.integers(2, 60))
-def test_cut_is_short_and_a_line(text: str, length: int) -> None:
-    shown = cut(text, length)
-    assert len(shown) <= length
-    assert shown == " ".join(shown.split())
-    if len(" ".join(text.split())) <= length and len(text) <= 4 * length:
-        assert shown == " ".join(text.split())
-
-
-def test_cut_between_words() -> None:
-    assert cut("one two three four", 12) == "one two…"
-    assert cut("onetwothreefour", 6) == "onetw…"
-    assert cut(None, 5) == ""
 
 
 def test_names_break_behind_their_parts_and_are_escaped() -> None:

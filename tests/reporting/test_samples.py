@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biomedica.reporting.samples import _shares, reject_examples, sample_pairs, spread
+from biomedica.reporting.samples import _shares, reject_examples, sample_pairs
 from biomedica.store import Dataset
 from tests.reporting.pages import write_dataset
 
@@ -16,13 +16,6 @@ from tests.reporting.pages import write_dataset
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return Dataset.open(write_dataset(tmp_path_factory.mktemp("samples") / "d", shards=3))
-
-
-def test_spread_is_even_and_in_order() -> None:
-    assert spread(range(3), 5) == [0, 1, 2]
-    assert spread(range(10), 2) == [2, 7]
-    assert spread(range(1000), 7) == sorted(set(spread(range(1000), 7)))
-    assert spread([], 4) == []
 
 
 def test_pairs_come_from_every_shard_and_are_the_same_each_time(dataset: Dataset) -> None:
