@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -20,19 +19,25 @@ from biomedica.reporting.inspection_text import (
     rejected_words,
     verdict,
 )
-from biomedica.reporting.page import MAX_PAGE_BYTES, cleaned, render
+from biomedica.reporting.page import MAX_PAGE_BYTES, cleaned, cut, render
 from biomedica.schema import REJECT_REASONS
 
 __all__ = ["inspection_page"]
 
-IMAGE_BYTES = MAX_PAGE_BYTES * 3 // 4
+IMAGE_BYTES = MAX_PAGE_BYTES // 2
 """What all pictures of a page may take; those beyond are named and not shown."""
 
 SIDES = ((12, 640), (40, 420))
 """Graphics up to which the longer side of a picture has so many pixels; OTHER_SIDE for more."""
 OTHER_SIDE = 280
-MENTIONS = 60
-"""Mentions of one figure that are written out."""
+MENTIONS, FIGURES, ROWS = 60, 200, 300
+"""Mentions of one figure, figures, and rejects or warnings that are written out."""
+
+CAPTION, SENTENCE, NOTE = 5000, 500, 300
+"""Characters of a caption, of a mention, of any other text."""
+
+TEXT = 500_000
+"""Characters of captions and mentions after which captions are short and mentions left out."""
 
 _PLAIN_MARKUP = re.compile(r"(?:[^<>]|</?(?:b|i|sup|sub)>)*")
 
@@ -56,7 +61,8 @@ class _Shown:
     caption: Markup | str
     spoken: str
     """how often it is mentioned, in words"""
-    mentions: tuple[tuple[Mention, str], ...]
+    mentions: tuple[tuple[str, str, str], ...]
+    """sentence, section, how"""
     pictures: tuple[_Picture, ...]
 
 
@@ -66,53 +72,61 @@ def inspection_page(found: Inspection, image: ImageConfig) -> str:
     image: the limits of a build; images that a build would reject are named with the reason.
     """
     article = found.article
+    rejects = article.rejects if article is not None else ()
     return render(
         "inspection.html.jinja",
         found=found,
         article=article,
-        facts=list(article_facts(article, found))[1:] if article is not None else [],
-        shown=list(_shown(found, image)),
-        rejects=[
-            (no, REJECT_REASONS["figure"].get(no.reason, ""))
-            for no in (article.rejects if article is not None else ())
-        ],
+        facts=[
+            (name, cut(value, NOTE)) for name, value in article_facts(article, found) if name != "title"
+        ]
+        if article is not None
+        else [],
+        shown=_shown(found, image),
+        rejects=[(no, REJECT_REASONS["figure"].get(no.reason, "")) for no in rejects[:ROWS]],
+        reject_count=len(rejects),
         rejected=rejected_words(found) if found.rejected is not None else None,
         counts=found.counts(),
         verdict=verdict(found),
-        most=MENTIONS,
+        note=NOTE,
+        rows=ROWS,
     )
 
 
-def _shown(found: Inspection, image: ImageConfig) -> Iterator[_Shown]:
+def _shown(found: Inspection, image: ImageConfig) -> list[_Shown]:
     figures = found.article.figures if found.article is not None else ()
     count = sum(len(figure.graphics) for figure in figures)
     side = next((pixels for most, pixels in SIDES if count <= most), OTHER_SIDE)
-    left = IMAGE_BYTES
-    for figure in figures:
+    shown: list[_Shown] = []
+    bytes_left, text_left = IMAGE_BYTES, TEXT
+    for figure in figures[:FIGURES]:
         pictures = []
-        for graphic in figure.graphics:
-            picture = _picture(found, graphic, image, side, left)
-            left -= len(picture.picture)
+        for graphic in figure.graphics[:FIGURES]:
+            picture = _picture(found, graphic, image, side, bytes_left)
+            bytes_left -= len(picture.picture)
             pictures.append(picture)
-        yield _Shown(
-            figure=figure,
-            caption=_marked(figure),
-            spoken=mention_words(figure.mentions),
-            mentions=tuple((one, _how(one)) for one in figure.mentions[:MENTIONS]),
-            pictures=tuple(pictures),
+        is_roomy = text_left > 0
+        caption = _caption(figure, CAPTION if is_roomy else NOTE)
+        mentions = tuple(
+            (cut(one.sentence, SENTENCE), cut(one.section, NOTE), _how(one))
+            for one in figure.mentions[: MENTIONS if is_roomy else 0]
         )
+        text_left -= len(caption) + sum(len(text) + len(place) for text, place, _ in mentions)
+        shown.append(_Shown(figure, caption, mention_words(figure.mentions), mentions, tuple(pictures)))
+    return shown
 
 
-def _marked(figure: Figure) -> Markup | str:
+def _caption(figure: Figure, length: int) -> Markup | str:
     """The caption with its light markup, which holds escaped text and four tags; else it is plain."""
-    if _PLAIN_MARKUP.fullmatch(figure.caption_markup):
-        return Markup(cleaned(figure.caption_markup))  # noqa: S704
-    return figure.caption
+    markup = figure.caption_markup
+    if len(markup) <= length and _PLAIN_MARKUP.fullmatch(markup):
+        return Markup(cleaned(markup))  # noqa: S704
+    return cut(figure.caption, length)
 
 
 def _how(mention: Mention) -> str:
     ways = [word for name, word in HOW.items() if getattr(mention, name)]
-    ways += ["panels " + " ".join(mention.panels)] if mention.panels else []
+    ways += ["panels " + " ".join(mention.panels[:NOTE])] if mention.panels else []
     return ", ".join(ways)
 
 
@@ -124,7 +138,7 @@ def _picture(found: Inspection, graphic: Graphic, image: ImageConfig, side: int,
         data = found.read_media(name)
         decoded = decode(data, image)
     except (Rejected, Deferred, OSError) as fault:
-        return _Picture(graphic.href, graphic.caption, str(fault))
+        return _Picture(graphic.href, graphic.caption, cut(str(fault), NOTE))
     note = f"{decoded.width:,} × {decoded.height:,} px, {decoded.original_format}"
     if name != graphic.href:
         note = f"the file {name}, {note}"

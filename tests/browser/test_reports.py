@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from biomedica.archive import Archive
-from biomedica.reporting import run_page, statistics, statistics_page
+from biomedica.config import BuildConfig, ImageConfig
+from biomedica.reporting import inspect_xml, inspection_page, run_page, statistics, statistics_page
+from biomedica.sources import MediaIndex
 from biomedica.store import Dataset
 from tests.browser.conftest import open_quietly
-from tests.reporting.pages import HOSTILE, write_dataset
+from tests.jats.documents import document
+from tests.reporting.pages import HOSTILE, jpeg, write_dataset
+from tests.reporting.test_inspection import BODY, hostile
 from tests.reporting.test_run_page import hostile_page
 
 WIDE, NARROW = 1280, 400
@@ -26,13 +30,23 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "run": run_page(hostile_page(HOSTILE[0])),
         "run-long": run_page(hostile_page("a" * 300, many=10)),
         "statistics": statistics_page(statistics(archive), archive, Dataset.open(root)),
+        "inspection": inspected(document(BODY)),
+        "inspection-long": inspected(hostile(12)),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in texts}
 
 
-@pytest.mark.parametrize("name", ["run", "run-long", "statistics"])
+def inspected(xml: bytes) -> str:
+    """The page of an article, with an image for each graphic."""
+    media = MediaIndex([f"{name}.jpg" for name in ("f1", "f2", *range(12))])
+    config = BuildConfig(source=".", dataset=".")
+    found = inspect_xml(xml, HOSTILE[0], config, media=media, read_media=lambda _: jpeg(1, 60))
+    return inspection_page(found, ImageConfig())
+
+
+@pytest.mark.parametrize("name", ["run", "run-long", "statistics", "inspection", "inspection-long"])
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_a_page_opens_from_a_file(chromium: Any, pages: dict[str, Path], name: str, width: int) -> None:
     page = open_quietly(chromium, pages[name], width)
