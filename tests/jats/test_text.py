@@ -169,6 +169,36 @@ def test_tex(tex: str, body: str) -> None:
         ("<semantics><mi>x</mi><annotation>\\x</annotation></semantics>", "x"),
         ("<msub><mi>x</mi></msub>", "x"),
         ("<mi>t</mi><mo>\u2062</mo><mi>u</mi>", "tu"),
+        ("<mi>sin</mi><mo>\u2061</mo><mi>x</mi>", "sin x"),
+        ("<mi>exp</mi><mo>\u2061</mo><mo>(</mo><mi>x</mi><mo>)</mo>", "exp(x)"),
+        ("<mn>2</mn><mi>log</mi><mi>x</mi><mi>ln</mi><mi>y</mi>", "2 log x ln y"),
+        ("<msub><mi>k</mi><mi>cat</mi></msub>", "k_{cat}"),
+        ("<mi>Na</mi><msub><mi>Cl</mi><mn>2</mn></msub>", "NaCl_{2}"),
+        ("<msup><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><mn>2</mn></msup>", "(a+b)^{2}"),
+        (
+            "<msup><mrow><mo>(</mo><mi>a</mi><mo>+</mo><mi>b</mi><mo>)</mo></mrow><mn>2</mn></msup>",
+            "(a+b)^{2}",
+        ),
+        ("<msup><msub><mi>x</mi><mi>i</mi></msub><mo>=</mo></msup>", "x_{i}^{=}"),
+        ("<mover><mi>x</mi><mo>¯</mo></mover><mover><mi>AB</mi><mo>→</mo></mover>", "x\u0304AB^{→}"),
+        (
+            "<mmultiscripts><mi>C</mi><none/><mo>+</mo><mprescripts/><mn>6</mn><mn>14</mn></mmultiscripts>",
+            "_{6}^{14}C^{+}",
+        ),
+        ("<mfenced separators=';,'><mi>a</mi><mi>b</mi><mi>c</mi><mi>d</mi></mfenced>", "(a;b,c,d)"),
+        ("<mfenced separators=''><mi>a</mi><mi>b</mi></mfenced>", "(ab)"),
+        (
+            "<mfrac><msup><mi>a</mi><mn>2</mn></msup><msub><mi>b</mi><mi>i</mi></msub></mfrac>",
+            "a^{2}/b_{i}",
+        ),
+        (
+            "<mfrac><mfrac><mi>a</mi><mi>b</mi></mfrac><mrow><mi>c</mi><mo>−</mo><mn>1</mn></mrow></mfrac>",
+            "(a/b)/(c−1)",
+        ),
+        (
+            "<mtable><mtr><mtd><mi>a</mi></mtd><mtd><mi>b</mi></mtd></mtr><mtr><mtd><mi>c</mi></mtd></mtr></mtable>",
+            "a, b; c",
+        ),
     ],
 )
 def test_mathml(mathml: str, line: str) -> None:
