@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from biomedica.config import BuildConfig, build_digest
 from biomedica.embedding import ModelInfo, model_info
@@ -46,7 +45,7 @@ class _Build:
         self.report = RunReport(dataset=config.dataset)
 
     def run(self) -> RunReport:
-        with reported("build", self.config, self.report) as models:
+        with reported("build", self.config, self.report, quiet=self.quiet) as models:
             self._run(models)
         return self.report
 
@@ -143,18 +142,13 @@ class _Build:
         sent = {spec.shard: spec for spec in shards}
         slugs = [info.slug for info in self.infos]
 
-        def settled() -> Generator[Summary, None, None]:
-            with contextlib.closing(graph.build(shards, alone=alone)) as coming:
-                for summary in coming:
-                    spec = sent[summary.shard]
-                    settle(summary, slugs, spec)
-                    if summary.fault is None or summary.fatal or len(spec) == 1:
-                        yield summary
-                    else:
-                        committer.put_off(summary)
+        def is_final(summary: Summary) -> bool:
+            spec = sent[summary.shard]
+            settle(summary, slugs, spec)
+            return summary.fault is None or summary.fatal or len(spec) == 1
 
-        heard = committer.take(settled())
-        return [spec for spec in shards if spec.shard not in heard]
+        accepted = committer.take(graph.build(shards, alone=alone), is_final)
+        return [spec for spec in shards if spec.shard not in accepted]
 
     def _reject_killer(self, spec: ShardSpec) -> Summary:
         """The reject row of an article that ended its worker, written by the driver."""

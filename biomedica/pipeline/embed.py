@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -34,7 +33,7 @@ def run_embed(config: JobConfig, *, quiet: bool = False, debug: bool = False) ->
     Articles are not touched. Raises like `run_build`.
     """
     report = RunReport(dataset=config.dataset)
-    with reported("embed", config, report) as models:
+    with reported("embed", config, report, quiet=quiet) as models:
         _embed(config, report, models, quiet, debug)
         report.seconds = report.record.seconds
     return report
@@ -101,17 +100,13 @@ def _pass(
     left = Counter(spec.shard for spec in specs)
     slugs = [info.slug for info in graph.infos]
 
-    def settled() -> Generator[Summary, None, None]:
-        with contextlib.closing(graph.embed(specs, alone=alone)) as coming:
-            for summary in coming:
-                settle(summary, slugs)
-                if summary.fault is None or summary.fatal or alone:
-                    left[summary.shard] -= 1
-                    yield summary
-                else:
-                    committer.put_off(summary)
+    def is_final(summary: Summary) -> bool:
+        settle(summary, slugs)
+        final = summary.fault is None or summary.fatal or alone
+        left[summary.shard] -= final
+        return final
 
-    committer.take(settled())
+    committer.take(graph.embed(specs, alone=alone), is_final)
     return +left
 
 

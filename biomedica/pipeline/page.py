@@ -14,16 +14,19 @@ from typing import Any
 from biomedica._version import __version__
 from biomedica.config import JobConfig
 from biomedica.embedding import ModelInfo
-from biomedica.errors import BiomedicaError, Deferred, StaleWriterError, StoreError
+from biomedica.errors import BiomedicaError, ConfigError, Deferred, StaleWriterError, StoreError
 from biomedica.jats import PARSER_VERSION
+from biomedica.pipeline.progress import tell
 from biomedica.pipeline.report import RunReport
 from biomedica.reporting import (
     ModelNote,
     RunPage,
     Series,
+    check_place,
     reject_examples,
     run_page,
     sample_pairs,
+    write_page,
 )
 from biomedica.store import Dataset, open_storage
 
@@ -32,6 +35,7 @@ __all__ = ["REPORTS", "reported"]
 REPORTS = "_reports"
 """The folder of a dataset where its runs' pages lie; nothing in it is data."""
 
+AWAY = "the dataset cannot be reached"
 PAIRS_SHOWN, SIDE = 12, 320
 NAMES_SHOWN = 12
 PACKAGES = ("ray", "pyarrow", "deltalake", "obstore", "lxml", "pillow", "numpy")
@@ -39,13 +43,20 @@ MODEL_PACKAGES = ("torch", "open_clip_torch", "timm")
 
 
 @contextlib.contextmanager
-def reported(command: str, config: JobConfig, report: RunReport) -> Iterator[list[ModelInfo]]:
+def reported(
+    command: str, config: JobConfig, report: RunReport, *, quiet: bool = False
+) -> Iterator[list[ModelInfo]]:
     """Writes the run's page when the block ends; `report.report` then says where it lies.
 
-    The models of the run are put into the list that is given. A block that raises before
-    `report.record.begin`, or because of the store where the page would lie, leaves no page. A page
-    that cannot be written is a warning.
+    The models of the run are put into the list that is given. No page is left by a block that raises
+    before `report.record.begin`, or because of the store where the page would lie, and by a run for
+    which nothing was new: it names the page of the last run instead, so that repeated runs do not
+    pile up pages. A page in a local file is written after every run that has begun.
+    Raises ConfigError before the block where that file cannot be written. If it fails at the end
+    nevertheless, the page goes into the dataset; one that cannot be written at all is a warning.
     """
+    if config.report is not None:
+        check_place(Path(config.report), "--report")
     asked = _asked(getattr(config, "ids", None)) if command == "build" else ""
     settings = config.model_copy(update={"ids": None}) if command == "build" else config
     models: list[ModelInfo] = []
@@ -60,12 +71,27 @@ def reported(command: str, config: JobConfig, report: RunReport) -> Iterator[lis
             if not _store_is_away(error):
                 _write(page, settings, report)
             elif config.report is not None:
-                page.unread = "the dataset cannot be reached"
+                page.unread = AWAY
                 _write(page, settings, report)
             if report.report:
                 print(f"report: {report.report}", file=sys.stderr, flush=True)
         raise
-    _write(_page(command, settings, report, models, asked), settings, report)
+    if report.is_new or config.report is not None:
+        _write(_page(command, settings, report, models, asked), settings, report)
+    elif not quiet:
+        tell(_nothing_new(config))
+
+
+def _nothing_new(config: JobConfig) -> str:
+    pages: list[str] = []
+    storage = open_storage(config.dataset, config.store)
+    with contextlib.suppress(StoreError, Deferred):
+        pages = sorted(path for path, _ in storage.list(REPORTS))  # their names begin with a time
+    return (
+        f"nothing was new; the last run's page: {storage.uri(pages[-1])}"
+        if pages
+        else "nothing was new"
+    )
 
 
 def _store_is_away(error: BaseException) -> bool:
@@ -114,7 +140,7 @@ def _page(
         slowest=record.slowest,
         failed=record.failed,
         rejects=dict(record.rejects),
-        endpoint=config.store.endpoint_url,
+        store=config.store,
     )
 
 
@@ -139,28 +165,41 @@ def _take_out_lost(page: RunPage, lost: Mapping[str, int]) -> None:
 def _write(page: RunPage, config: JobConfig, report: RunReport) -> None:
     try:
         _read_examples(page, config, report)
-        data = run_page(page).encode()
-        if config.report is not None:
-            path = Path(config.report)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            report.report = str(path)
-        else:
-            storage = open_storage(config.dataset, config.store)
-            time = f"{page.started:%Y%m%dT%H%M%S}.{page.started.microsecond // 1000:03}Z"
-            name = f"{REPORTS}/{time}-{page.command}.html"
-            storage.put_new(name, data)
-            report.report = storage.uri(name)
+        text = run_page(page)
+        if config.report is None:
+            report.report = _put(page, config, text)
+            return
+        try:
+            write_page(text, Path(config.report), "--report")
+            report.report = config.report
+        except ConfigError as error:
+            if page.unread == AWAY:
+                raise
+            report.report = _put(page, config, text)
+            _tell_warning(f"{error}; the run's report lies at {report.report}")
     except (BiomedicaError, Deferred) as error:
         _warn(str(error))
     except OSError as error:
-        _warn(f"{config.report or config.dataset}: {error.strerror or type(error).__name__}")
+        _warn(f"{config.dataset}: {error.strerror or type(error).__name__}")
     except Exception as error:  # noqa: BLE001 - the run is done; its page must not make it fail
         _warn(f"a defect of the report, {type(error).__name__}")
 
 
+def _put(page: RunPage, config: JobConfig, text: str) -> str:
+    """Put the page into the dataset; its URI. Raises StoreError or Deferred."""
+    storage = open_storage(config.dataset, config.store)
+    time = f"{page.started:%Y%m%dT%H%M%S}.{page.started.microsecond // 1000:03}Z"
+    name = f"{REPORTS}/{time}-{page.command}.html"
+    storage.put_new(name, text.encode())
+    return storage.uri(name)
+
+
 def _warn(why: str) -> None:
-    print(f"warning: the run's report could not be written: {why}", file=sys.stderr, flush=True)
+    _tell_warning(f"the run's report could not be written: {why}")
+
+
+def _tell_warning(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 def _read_examples(page: RunPage, config: JobConfig, report: RunReport) -> None:

@@ -48,7 +48,8 @@ class RunReport:
     deferred: list[tuple[str, str]] = field(default_factory=list)
     """(article id, why), the first hundred"""
     report: str | None = None
-    """where the run's page lies: a URI or a path; None: nowhere"""
+    """where the run's page lies: a URI or a path; None: nowhere, because nothing was new, or because
+    it could not be written"""
     record: RunRecord = field(default_factory=RunRecord, repr=False, compare=False)
     """what the page is made from; not a part of `to_dict`"""
 
@@ -85,6 +86,12 @@ class RunReport:
     def complete(self) -> bool:
         """Nothing waits for another run."""
         return not (self.articles_deferred or self.shards_failed)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether anything was written, rejected or embedded, or waits for another run."""
+        done = self.articles + self.articles_rejected + self.pairs_embedded + self.rejects
+        return bool(done or any(self.embeddings.values())) or not self.complete
 
     def to_dict(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in self.__slots__ if name != "record"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from biomedica.errors import Deferred, RunStopped, StaleWriterError, StoreError
@@ -16,6 +16,7 @@ from biomedica.store import DataFile, DatasetWriter
 __all__ = ["RETRYING", "Committer", "begun"]
 
 RETRYING = "shards that failed or were lost with their worker: {:,}; trying each of their articles"
+AGAIN = "run the same command again"
 
 
 @contextlib.contextmanager
@@ -26,7 +27,14 @@ def begun() -> Iterator[None]:
     except StaleWriterError:
         raise
     except (StoreError, Deferred) as error:
-        raise RunStopped(f"{error}; what was committed stays, run the same command again") from error
+        raise _stopped(error) from error
+
+
+def _stopped(fault: StoreError | Deferred) -> RunStopped:
+    again = "" if AGAIN in str(fault) else f", {AGAIN}"
+    stopped = RunStopped(f"{fault}; what was committed stays{again}")
+    stopped.__cause__ = fault
+    return stopped
 
 
 class Committer:
@@ -51,28 +59,36 @@ class Committer:
         self._embedded_before: int | None = None
         self._last = time.monotonic()
 
-    def take(self, summaries: Generator[Summary, None, None]) -> set[str]:
-        """Accept summaries as they come; the shards that were heard of, failed ones included.
+    def take(
+        self,
+        summaries: Generator[Summary, None, None],
+        is_final: Callable[[Summary], bool] = lambda _: True,
+    ) -> set[str]:
+        """Accept summaries as they come; the names of the shards that were accepted.
 
-        Raises RunStopped when the store cannot be written, or is silent for every worker. Whatever
-        is raised, the generator is closed: an execution of Ray Data that outlives its session would
-        start another Ray.
+        is_final: False puts a shard off, whose articles the caller will try one by one. It is called
+        once for each summary and may settle it.
+        Raises RunStopped when a worker cannot write the store, or it is silent for every worker, and
+        like `commit`. Whatever is raised, the generator is closed: an execution of Ray Data that
+        outlives its session would start another Ray.
         """
-        heard: set[str] = set()
+        accepted: set[str] = set()
         try:
             with contextlib.closing(summaries) as coming:
                 for summary in coming:
-                    heard.add(summary.shard)
+                    if not is_final(summary):
+                        self.put_off(summary)
+                        continue
+                    accepted.add(summary.shard)
                     if summary.fatal:
-                        stopped = RunStopped(f"{summary.fault}; what was committed stays")
-                        raise stopped from StoreError(summary.fault)
+                        raise _stopped(StoreError(summary.fault))
                     self.accept(summary)
                     if time.monotonic() - self._last >= self.seconds:
                         self.commit()
         except RunStopped:
             self.commit()
             raise
-        return heard
+        return accepted
 
     def put_off(self, summary: Summary) -> None:
         """A shard failed and its articles are tried one by one: only what it read counts."""
@@ -96,22 +112,14 @@ class Committer:
         """One silence may be bad luck; two for every worker in a row are a store that is away."""
         self._silent = self._silent + 1 if summary.silent else 0
         if self._silent >= self._most_silent:
-            stopped = f"{summary.fault}; what was committed stays, run the same command again"
-            raise RunStopped(stopped) from Deferred(summary.fault)
+            raise _stopped(Deferred(summary.fault))
 
     def commit(self) -> None:
-        """Commit what was accepted. Raises RunStopped: the run cannot go on."""
+        """Commit what was accepted. Raises StoreError or Deferred, which `begun` makes RunStopped."""
         files, self._files = self._files, []
         if files:
-            try:
-                self.report.version = self.writer.commit(files, self.note)
-                self.report.record.committed()
-            except StaleWriterError:
-                raise
-            except (StoreError, Deferred) as error:
-                raise RunStopped(
-                    f"the dataset cannot be committed: {error}; run the same command again"
-                ) from error
+            self.report.version = self.writer.commit(files, self.note)
+            self.report.record.committed()
         self._last = time.monotonic()
 
     def count_embedded(self, total: int) -> None:

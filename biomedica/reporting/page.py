@@ -8,15 +8,21 @@ every request.
 from __future__ import annotations
 
 import functools
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from biomedica.config import is_uri
+from biomedica.errors import ConfigError
 from biomedica.excerpts import cleaned, cut
+from biomedica.store.storage import unwritable
 
 __all__ = [
     "breakable",
+    "check_place",
     "cleaned",
     "counted",
     "cut",
@@ -26,6 +32,7 @@ __all__ = [
     "rate",
     "render",
     "share",
+    "write_page",
 ]
 
 MAX_PAGE_BYTES = 3_000_000
@@ -60,6 +67,37 @@ def _shown(value: Any) -> Any:
     if isinstance(value, Markup) or not isinstance(value, str):
         return "–" if value is None else value
     return cleaned(value)
+
+
+def check_place(path: Path, option: str = "--html") -> None:
+    """Raise ConfigError where no page can be written; nothing is written. option: it was given as."""
+    try:
+        if "\0" in str(path) or is_uri(str(path)):
+            raise ConfigError(f"{str(path)!a} is no local file: give a path to {option}")
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder: give a file to {option}, {path / 'page.html'}")
+        is_closed = not os.access(path, os.W_OK) if path.exists() else False
+        place = path if is_closed else unwritable(path.parent)
+    except OSError as error:
+        raise _no_page(path, error, option) from None
+    if place is not None:
+        why = f"{place} is read-only, another user's, or no folder"
+        raise ConfigError(f"cannot write {path}: {why}; give another {option}")
+
+
+def write_page(text: str, path: Path, option: str = "--html") -> None:
+    """Write a page, also over an older one. Raises ConfigError."""
+    check_place(path, option)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _no_page(path, error, option) from None
+
+
+def _no_page(path: Path, error: OSError, option: str) -> ConfigError:
+    reason = error.strerror or type(error).__name__
+    return ConfigError(f"cannot write {str(path)[:200]}: {reason}; give another {option}")
 
 
 def number(value: float) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from biomedica.config import StoreConfig, is_uri
 from biomedica.excerpts import cut
 from biomedica.reporting.page import counted, render
 from biomedica.reporting.plots import Series, rate_plot
@@ -92,7 +94,8 @@ class RunPage:
     sample: Sequence[SampledPair] = ()
     unread: str | None = None
     """why examples and sample could not be read"""
-    endpoint: str | None = None
+    store: StoreConfig = field(default_factory=StoreConfig)
+    """how the dataset is reached, for the commands that look at it again"""
 
 
 def run_page(page: RunPage) -> str:
@@ -118,14 +121,35 @@ def run_page(page: RunPage) -> str:
         stages=_stages(counts["stage_seconds"]),
         rejects=reasons(page.rejects.items()),
         lines=LINES,
-        show=lambda pair: show_command(pair, counts["dataset"], page.endpoint),
+        show=lambda pair: show_command(pair, counts["dataset"], page.store),
     )
 
 
-def show_command(pair_id: str, dataset: str, endpoint: str | None = None) -> list[str]:
-    """The command that prints a pair with everything that belongs to it, quoted for a shell."""
+def show_command(pair_id: str, dataset: str, store: StoreConfig | None = None) -> list[str]:
+    """The command that prints a pair with everything that belongs to it, quoted for a shell.
+
+    store: the settings that the dataset was reached with; a profile is named, its keys are not.
+    """
     words = ["biomedica", "show", pair_id, "--dataset", dataset]
-    return [shlex.quote(word) for word in words + (["--endpoint-url", endpoint] if endpoint else [])]
+    if store is not None and is_uri(dataset):
+        if store.endpoint_url:
+            words += ["--endpoint-url", store.endpoint_url]
+        for name in ("region", "profile"):
+            value = getattr(store, name)
+            words += ["--set", f"store.{name}={_as_yaml(value)}"] if value else []
+        words += ["--set", "store.anonymous=true"] if store.anonymous else []
+    return [shlex.quote(word) for word in words]
+
+
+def _as_yaml(text: str) -> str:
+    """A text as `--set` reads it back: quoted where YAML would make something else of it."""
+    import yaml
+
+    try:
+        is_plain = yaml.safe_load(text) == text
+    except yaml.YAMLError:
+        is_plain = False
+    return text if is_plain else json.dumps(text)
 
 
 def _outcome(page: RunPage) -> str:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from markupsafe import Markup
 
 from biomedica.archive import Archive
-from biomedica.config import is_uri
-from biomedica.errors import ConfigError
 from biomedica.reporting.histograms import histograms
 from biomedica.reporting.page import counted, render
 from biomedica.reporting.plots import histogram_plot, years_plot
@@ -18,7 +15,7 @@ from biomedica.reporting.samples import sample_pairs
 from biomedica.reporting.statistics import Statistics
 from biomedica.store import Dataset
 
-__all__ = ["statistics_page", "write_page"]
+__all__ = ["statistics_page"]
 
 SHEET, SIDE, PLACES = 48, 200, 24
 """Images of the sheet, their longer side in pixels, and the files that they are taken from."""
@@ -72,18 +69,6 @@ def statistics_page(found: Statistics, archive: Archive, dataset: Dataset) -> st
         sheet=sample_pairs(dataset, SHEET, SIDE, places=PLACES),
         untrained=[slug for slug in found.embeddings if "untrained" in slug],
     )
-
-
-def write_page(text: str, path: Path) -> None:
-    """Write a page, also over an older one. Raises ConfigError."""
-    if is_uri(str(path)):
-        raise ConfigError(f"{path} is no local file: give a path to --html")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise ConfigError(f"cannot write {path}: {reason}; give another --html") from None
 
 
 def _shortened(counts: Sequence[tuple[str, int]]) -> tuple[list[tuple[str, int]], int, int]:

@@ -18,7 +18,7 @@ from biomedica.config import StoreConfig, is_uri
 from biomedica.errors import BiomedicaError, Deferred, StoreError
 from biomedica.store.aws import AwsAccess
 
-__all__ = ["Storage", "fault", "is_passing", "no_conditional_put", "open_storage"]
+__all__ = ["Storage", "fault", "is_passing", "no_conditional_put", "open_storage", "unwritable"]
 
 PATIENCE_SECONDS = 20.0
 """How long writes are tried again that object_store does not: it takes a connection that was cut
@@ -199,10 +199,8 @@ class Storage:
         """
         if not self.is_local:
             return
-        place = Path(self._root)
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        place = unwritable(Path(self._root))
+        if place is not None:
             raise StoreError(
                 f"cannot write below {place}: it is no folder, or it is read-only or another "
                 "user's; take another place for the dataset"
@@ -336,6 +334,18 @@ def open_storage(uri: str | os.PathLike[str], config: StoreConfig | None = None)
     Nothing is read or made. Raises StoreError for any other kind of URI.
     """
     return Storage(os.fspath(uri), config or StoreConfig())
+
+
+def unwritable(folder: Path) -> Path | None:
+    """What stands where nothing can be made: of a folder, made or not, the part that is there.
+
+    None where files can be made; nothing is written. Raises OSError for what is no path.
+    """
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    is_open = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return None if is_open else place
 
 
 def _parse_root(root: str) -> tuple[str, str]:

@@ -54,7 +54,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_untrained_checkpoint(tmp_path_factory.mktemp("models")))
 
 
-def build(source: Path, out: Path, ids: Sequence[str] | None = None, **options: Any) -> RunReport:
+def build(
+    source: Path, out: Path, ids: Sequence[str] | None = None, *, quiet: bool = True, **options: Any
+) -> RunReport:
     """`run_build` with settings by their names, dots written as two underscores."""
     overrides = {name.replace("__", "."): value for name, value in options.items()}
     values = {
@@ -65,7 +67,7 @@ def build(source: Path, out: Path, ids: Sequence[str] | None = None, **options: 
         "runtime.articles_per_shard": 7,
         **overrides,
     }
-    return run_build(load_config(BuildConfig, None, values), quiet=True)
+    return run_build(load_config(BuildConfig, None, values), quiet=quiet)
 
 
 KEYS = {

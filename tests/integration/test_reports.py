@@ -11,12 +11,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from biomedica.config import JobConfig, load_config
-from biomedica.errors import Deferred, RunStopped, StoreError
+from biomedica.errors import ConfigError, Deferred, RunStopped, StoreError
 from biomedica.pipeline import build as pipeline_build
+from biomedica.pipeline import page as page_of_run
 from biomedica.pipeline import run_embed
 from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.specs import ShardSpec, Summary
+from biomedica.reporting import run_page
 from biomedica.store import Dataset, verify
 from tests.integration.conftest import build, rows
 from tests.reporting.pages import checked, words
@@ -120,16 +122,27 @@ def test_the_sample_shows_pairs_of_this_run(
     assert not shown & before
 
 
-def test_nothing_to_do_is_a_short_page(
-    built: tuple[Path, RunReport], sample: Path, checkpoint: str
+def test_nothing_to_do_leaves_no_page_unless_one_is_asked_for(
+    built: tuple[Path, RunReport],
+    sample: Path,
+    checkpoint: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     out, _ = built
-    version = Dataset.open(str(out)).version
-    again = build(sample, out, embed__models=[checkpoint], runtime__articles_per_shard=3)
-    tree = opened(again)
+    version, before = Dataset.open(str(out)).version, pages(out)
+    options: dict[str, Any] = {"embed__models": [checkpoint], "runtime__articles_per_shard": 3}
+    again = build(sample, out, quiet=False, **options)
+    assert again.report is None
+    assert pages(out) == before
+    assert f"nothing was new; the last run's page: {before[-1]}" in capfd.readouterr().err
+    assert build(sample, out, **options).report is None
+    assert capfd.readouterr().err == ""
+    tree = opened(build(sample, out, report=str(tmp_path / "run.html"), **options))
     assert "Nothing was left to do: all 30 requested articles were done before" in words(tree)
     assert not tree.xpath("//img")
     assert Dataset.open(str(out)).version == version
+    assert pages(out) == before
 
 
 def test_embed_has_its_page_and_verify_leaves_pages_alone(
@@ -165,15 +178,47 @@ def test_a_place_of_the_users_choice(sample: Path, tmp_path: Path) -> None:
     assert not (out / "_reports").exists()
 
 
-def test_a_page_that_cannot_be_written_is_a_warning(
-    sample: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_place_where_no_page_can_be_is_told_before_the_run(sample: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    for place, why in ((tmp_path, "is a folder"), (tmp_path / "file" / "run.html", "no folder")):
+        with pytest.raises(ConfigError, match=f"{why}.*--report"):
+            build(sample, tmp_path / "out", report=str(place))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize("why", [Deferred("503"), OSError(28, "No space left on device")])
+def test_a_page_that_cannot_be_written_is_a_warning(
+    why: Exception, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def fail(*_: object) -> str:
+        raise why
+
     ids = sorted(p.stem for p in (sample / "metadata").glob("*.json"))[:1]
-    report = build(sample, tmp_path / "out", ids, report=str(tmp_path / "file" / "run.html"))
+    monkeypatch.setattr(page_of_run, "_put", fail)
+    report = build(sample, tmp_path / "out", ids)
     assert report.complete
     assert report.report is None
-    assert "warning: the run's report could not be written" in capfd.readouterr().err
+    assert "warning: the run's report could not be written: " in capfd.readouterr().err
+
+
+def test_a_page_that_fails_at_the_end_lies_in_the_dataset(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "pages" / "run.html", tmp_path / "out"
+
+    def vanish(page: Any) -> str:
+        (tmp_path / "pages").write_text("no folder any more")
+        return run_page(page)
+
+    ids = sorted(p.stem for p in (sample / "metadata").glob("*.json"))[:1]
+    monkeypatch.setattr(page_of_run, "run_page", vanish)
+    report = build(sample, out, ids, report=str(path))
+    (page,) = pages(out)
+    assert report.report == str(page)
+    said = capfd.readouterr().err
+    assert f"warning: cannot write {path}" in said
+    assert f"the run's report lies at {page}" in said
 
 
 def stopping(error: BaseException, after: int) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +15,8 @@ from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.run import Committer, begun
 from biomedica.pipeline.shard import fail
 from biomedica.pipeline.specs import Summary
+from biomedica.store import DatasetWriter, open_storage, table_of
+from tests.store.synthetic import reject_row
 
 WORKERS = 2
 
@@ -56,3 +59,31 @@ def test_shards_that_are_put_off_count_too() -> None:
 def test_faults_of_the_store_in_mid_run(error: Exception) -> None:
     with pytest.raises(RunStopped, match="run the same command again"), begun():
         raise error
+
+
+@pytest.mark.parametrize(
+    "error", [StoreError("no space: free some and run the same command again"), Deferred("503")]
+)
+def test_a_commit_that_fails_is_such_a_fault(error: Exception, tmp_path: Path) -> None:
+    class Refusing:
+        def commit(self, *_: object) -> int:
+            raise error
+
+    one = committer()
+    one.writer = cast("DatasetWriter", Refusing())
+    rows = table_of("rejects", [reject_row(1, "a" * 16)])
+    summary = Summary("a" * 16)
+    summary.write(open_storage(tmp_path), "rejects", rows)
+    one.accept(summary)
+    with pytest.raises(RunStopped) as caught, begun():
+        one.commit()
+    assert caught.value.__cause__ is error
+    assert str(caught.value).count("run the same command again") == 1
+    assert one.report.record.pending  # nothing of it counts as committed
+
+
+def test_a_shard_that_is_put_off_is_not_among_the_accepted() -> None:
+    one = committer()
+    accepted = one.take(summaries(".f.f"), lambda summary: summary.fault is None)
+    assert accepted == {"shard0", "shard2"}
+    assert (one.report.shards_failed, one.report.articles_deferred) == (0, 0)

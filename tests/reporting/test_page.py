@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from biomedica.reporting.page import breakable, counted, duration, megabytes, number, rate, share
+from biomedica.errors import ConfigError
+from biomedica.reporting.page import (
+    breakable,
+    check_place,
+    counted,
+    duration,
+    megabytes,
+    number,
+    rate,
+    share,
+    write_page,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +54,37 @@ def test_sizes_rates_shares_and_counts() -> None:
 def test_names_break_behind_their_parts_and_are_escaped() -> None:
     assert breakable("a.b_c") == "a.<wbr>b_<wbr>c"
     assert breakable("<b>.c") == "&lt;b&gt;.<wbr>c"
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    wrong = {
+        tmp_path / "file" / "page.html": "is read-only, another user's, or no folder",
+        tmp_path: "is a folder: give a file to --report",
+        tmp_path / ("x" * 300): "File name too long",
+        tmp_path / "a\0b": "is no local file",
+        Path("s3://bucket/page.html"): "is no local file",
+    }
+    for path, words in wrong.items():
+        for act in (check_place, lambda path, option: write_page("x", path, option)):
+            with pytest.raises(ConfigError, match=words) as caught:
+                act(path, "--report")
+            assert "--report" in str(caught.value)
+            assert len(str(caught.value)) < 500
+    monkeypatch.setattr("os.access", lambda *_: False)
+    for path in (tmp_path / "page.html", tmp_path / "file", tmp_path / "new" / "page.html"):
+        with pytest.raises(ConfigError, match=r"is read-only.*give another --html"):
+            check_place(path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_page_is_written_over_an_older_one(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "page.html"
+    check_place(path)
+    assert not path.parent.exists()
+    write_page("older", path)
+    check_place(path)
+    write_page("x", path)
+    assert path.read_text() == "x"

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from typing import Any
 
 import pytest
+import typer
 
+from biomedica.cli import app
+from biomedica.config import StoreConfig
 from biomedica.imaging import data_uri
+from biomedica.options import read_access
 from biomedica.pipeline import RunReport
 from biomedica.reporting import (
     ModelNote,
@@ -18,6 +23,7 @@ from biomedica.reporting import (
     SlowShard,
     run_page,
 )
+from biomedica.reporting.run_page import show_command
 from biomedica.schema import REJECT_REASONS
 from tests.reporting.pages import HOSTILE, checked, jpeg, words
 
@@ -96,7 +102,7 @@ def hostile_page(text: str, many: int = 1) -> RunPage:
     )  # fmt: skip
     reasons = {f"{stage}/{reason}": 7 for stage, known in REJECT_REASONS.items() for reason in known}
     made = counts(
-        articles_requested=10**7, articles=10**7, pairs=10**8, articles_deferred=100, dataset=text,
+        articles_requested=10**7, articles=10**7, pairs=10**8, articles_deferred=100, dataset=f"s3://{text}",
         deferred=[(text, long)] * 100, embeddings={text: 3}, untrained_models=[text],
         models_not_run=[text], stage_seconds={text[:40]: 2.0, "parse": 4.0}, seconds=4e4,
     )  # fmt: skip
@@ -108,7 +114,7 @@ def hostile_page(text: str, many: int = 1) -> RunPage:
         slowest=[SlowShard(text, 1, 2, 3, {text: 2.0})] * 10,
         series={"pairs/s": Series([float(n) for n in range(600)], [float(n * n) for n in range(600)])},
         rejects=reasons, examples=dict.fromkeys(reasons, [example] * 5), sample=[pair] * 12,
-        unread=long, endpoint=text,
+        unread=long, store=StoreConfig(region=text, profile=text),
     )  # fmt: skip
 
 
@@ -132,13 +138,42 @@ def test_rejects_can_be_looked_at_again() -> None:
         "parse/not_xml": [RejectExample("PMC2.1", "PMC2.1", "why", "file:///s/PMC2.1/PMC2.1.xml")],
     }
     rejects = {"embed/not_finite": 1, "parse/not_xml": 1234}
+    store = StoreConfig(endpoint_url="http://h:1", profile="lab")
     made = counts(articles_requested=9, articles=9)
-    tree = checked(
-        run_page(page(counts=made, rejects=rejects, examples=examples, endpoint="http://h:1"))
-    )
+    tree = checked(run_page(page(counts=made, rejects=rejects, examples=examples, store=store)))
     shown = words(tree)
     assert (
-        "biomedica show 'PMC1.1/a b.jpg' --dataset s3://bucket/slice --endpoint-url http://h:1" in shown
+        "biomedica show 'PMC1.1/a b.jpg' --dataset s3://bucket/slice --endpoint-url http://h:1 "
+        "--set store.profile=lab" in shown
     )
     assert "PMC2.1 the article why file:///s/PMC2.1/PMC2.1.xml" in shown
     assert "1 of 1,234" in shown
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        StoreConfig(),
+        StoreConfig(anonymous=True, region="eu-west-3"),
+        StoreConfig(profile="lab", endpoint_url="https://[::1]:9000"),
+        *(
+            StoreConfig(profile=name, region=name)
+            for name in ("12", "yes", "a b", "it's", "x: y", "#1")
+        ),
+    ],
+)
+def test_the_shown_command_reaches_the_store_again(store: StoreConfig) -> None:
+    line = " ".join(show_command("PMC1.1/a.jpg", "s3://bucket/x", store))
+    command: Any = typer.main.get_command(app)
+    _, name, *rest = shlex.split(line)
+    given = command.commands[name].make_context(name, rest).params
+    reach = read_access(
+        None, given["settings"], "s", given["dataset"], store__endpoint_url=given["endpoint_url"]
+    )
+    assert reach.store == store
+    assert (given["pair_id"], given["dataset"]) == ("PMC1.1/a.jpg", "s3://bucket/x")
+
+
+def test_a_folder_needs_no_store() -> None:
+    command = show_command("PMC1.1/a.jpg", "/data", StoreConfig(profile="lab"))
+    assert command == ["biomedica", "show", "PMC1.1/a.jpg", "--dataset", "/data"]

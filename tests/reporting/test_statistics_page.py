@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from biomedica.archive import Archive
-from biomedica.errors import ConfigError
-from biomedica.reporting import statistics, statistics_page, write_page
+from biomedica.reporting import statistics, statistics_page
 from biomedica.reporting.histograms import histograms
 from biomedica.store import Dataset, DatasetWriter
 from tests.reporting.pages import HOSTILE, checked, words, write_dataset
@@ -70,11 +69,3 @@ def test_an_empty_dataset_has_a_page(tmp_path: Path) -> None:
         pass
     tree = checked(made(tmp_path / "d"))
     assert not tree.xpath("//img | //figure")
-
-
-def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="--html"):
-        write_page("x", tmp_path / "file" / "page.html")
-    write_page("x", tmp_path / "new" / "page.html")
-    assert (tmp_path / "new" / "page.html").read_text() == "x"
