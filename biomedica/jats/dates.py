@@ -20,6 +20,11 @@ _MONTHS = {
 _ISO = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?(?!\d)")
 _YEAR = re.compile(r"(?<!\d)(1[6-9]\d\d|20\d\d)(?!\d)")
 _WORD = re.compile(r"[A-Za-zç]{3,}")
+_SEASON = re.compile(
+    r"\b(?:spring|summer|autumn|fall|winter|primavera|verano|verão|otoño|outono|invierno|inverno)\b"
+    r"|\b[A-Za-zç]{3,9}\.?\s?[-–/]\s?[A-Za-zç]{3,9}\b",
+    re.IGNORECASE,
+)
 _DAY = re.compile(r"(?<![\d-])(\d{1,2})(?:st|nd|rd|th)?(?![\d-])")
 
 
@@ -41,7 +46,7 @@ def publication_date(tree: Tree, meta: Element, warnings: list[str]) -> Publicat
         if year is None:
             continue
         if _is_possible(year, month, day):
-            season = tree.text(first_child(node, "season")) if month is None else ""
+            season = _season(tree, node) if month is None else ""
             return PublicationDate(year, month, day, kind, season or None)
         warnings.append(f"impossible_date: {kind} {year}-{month}-{day}")
     if dates:
@@ -69,14 +74,33 @@ def _parts(tree: Tree, node: Element) -> tuple[int | None, int | None, int | Non
     if year is not None:
         month = _month(tree.text(first_child(node, "month")))
         day = _number(tree.text(first_child(node, "day")))
+        coded = _coded(node)
+        if coded[0] == year and (not month or coded[1] == month):  # the finer of the two
+            month, day = month or coded[1], day or coded[2]
     else:
-        found = _ISO.match((node.get("iso-8601-date") or "").strip())
-        if found is not None:
-            year, month, day = (int(part) if part else None for part in found.groups())
-        else:
+        year, month, day = _coded(node)
+        if year is None:
             year, month, day = _of_words(tree.text(first_child(node, "string-date")) or tree.text(node))
     month = month or None
     return year, month, (day or None) if month else None
+
+
+def _coded(node: Element) -> tuple[int | None, int | None, int | None]:
+    """What `iso-8601-date` says."""
+    found = _ISO.match((node.get("iso-8601-date") or "").strip())
+    if found is None:
+        return None, None, None
+    year, month, day = (int(part) if part else None for part in found.groups())
+    return year, month, day
+
+
+def _season(tree: Tree, node: Element) -> str:
+    """The season as printed, also where it stands as a month or in words: "Jan-Feb", "Spring 2020"."""
+    named = tree.text(first_child(node, "season")) or tree.text(first_child(node, "month"))
+    if named and not named.isdigit():
+        return named
+    found = _SEASON.search(tree.text(first_child(node, "string-date")))
+    return found[0] if found is not None else ""
 
 
 def _number(text: str) -> int | None:
@@ -85,7 +109,13 @@ def _number(text: str) -> int | None:
 
 def _month(text: str) -> int | None:
     number = _number(text)
-    return number if number is not None else _MONTHS.get(text[:3].casefold())
+    return number if number is not None else _one_month(text)
+
+
+def _one_month(text: str) -> int | None:
+    """The month that the words name, when they name just one."""
+    months = {_MONTHS.get(word[:3].casefold()) for word in _WORD.findall(text)} - {None}
+    return months.pop() if len(months) == 1 else None
 
 
 def _of_words(text: str) -> tuple[int | None, int | None, int | None]:
@@ -95,9 +125,8 @@ def _of_words(text: str) -> tuple[int | None, int | None, int | None]:
     year = _YEAR.search(text)
     if year is None:
         return None, None, None
-    months = [_MONTHS[w[:3].casefold()] for w in _WORD.findall(text) if w[:3].casefold() in _MONTHS]
     day = _DAY.search(text)
-    return int(year[1]), months[0] if months else None, int(day[1]) if day else None
+    return int(year[1]), _one_month(text), int(day[1]) if day else None
 
 
 def _is_possible(year: int, month: int | None, day: int | None) -> bool:

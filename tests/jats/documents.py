@@ -42,3 +42,12 @@ def fig(name: str, label: str = "", caption: str = "A mouse.", href: str | None 
 def xref(name: str, text: str) -> str:
     """A citation of a figure."""
     return f'<xref ref-type="fig" rid="{name}">{text}</xref>'
+
+
+def date(
+    kind: str, year: str = "2020", month: str = "", day: str = "", attribute: str = "pub-type"
+) -> str:
+    """A pub-date."""
+    parts = [("day", day), ("month", month), ("year", year)]
+    inside = "".join(f"<{n}>{v}</{n}>" for n, v in parts if v)
+    return f'<pub-date {attribute}="{kind}">{inside}</pub-date>'
