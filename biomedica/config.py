@@ -187,7 +187,9 @@ class JobConfig(_Section):
     store: StoreConfig = StoreConfig()
     runtime: RuntimeConfig = RuntimeConfig()
     report: str | None = Field(
-        None, description="local file for the run's report; absent: below _reports/ in the dataset"
+        None,
+        description="local file for the run's report; absent: below _reports/ in the dataset, if "
+        "anything was new",
     )
 
     @field_validator("dataset")

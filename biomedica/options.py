@@ -59,7 +59,8 @@ ReportPath = Annotated[
     Path | None,
     typer.Option(
         "--report",
-        help="Local HTML file for the run's report; default: below _reports/ in the dataset.",
+        help="Local HTML file for the run's report; default: below _reports/ in the dataset, where "
+        "something was new.",
     ),
 ]
 Root = Annotated[str, typer.Option("--dataset", help="Root URI of the dataset.")]

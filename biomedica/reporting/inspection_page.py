@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from biomedica.config import ImageConfig
 from biomedica.errors import Deferred, Rejected
+from biomedica.excerpts import cleaned, cut
 from biomedica.imaging import data_uri, decode
 from biomedica.jats import Figure, Graphic, Mention
 from biomedica.reporting.inspection import Inspection
@@ -19,7 +20,7 @@ from biomedica.reporting.inspection_text import (
     rejected_words,
     verdict,
 )
-from biomedica.reporting.page import MAX_PAGE_BYTES, cleaned, cut, render
+from biomedica.reporting.page import MAX_PAGE_BYTES, render
 from biomedica.schema import REJECT_REASONS
 
 __all__ = ["inspection_page"]

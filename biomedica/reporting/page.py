@@ -23,9 +23,7 @@ from biomedica.store.storage import unwritable
 __all__ = [
     "breakable",
     "check_place",
-    "cleaned",
     "counted",
-    "cut",
     "duration",
     "megabytes",
     "number",
