@@ -8,20 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from biomedica.config import BuildConfig, StoreConfig, load_config
-from biomedica.store import Dataset, verify
+from biomedica.store import Dataset, open_storage, verify
+from tests.faults.cluster import Cluster, cluster
 from tests.integration.conftest import checkpoint, sample
-from tests.seaweed import Endpoint
+from tests.seaweed import Endpoint, binary
 
-__all__ = ["Driver", "Place", "checkpoint", "driver", "place", "sample"]
+__all__ = ["Driver", "Place", "checkpoint", "driver", "place", "ray_head", "sample"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +43,10 @@ class Place:
     def open(self) -> Dataset:
         return Dataset.open(self.uri, self.store)
 
+    def shard_files(self) -> set[str]:
+        """The names of the files with pairs, committed or not."""
+        return {name for name, _ in open_storage(self.uri, self.store).list("pairs/")}
+
     def settled(self) -> None:
         """Every promise holds and, once repaired, nothing is left behind by the dead."""
         report = verify(self.uri, self.store, repair=True)
@@ -51,12 +55,13 @@ class Place:
 
 
 class Driver:
-    """Starts builds as child processes, each with a local Ray of its own."""
+    """Starts builds as child processes, each with a local Ray of its own or on the cluster given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, cluster: Cluster | None = None) -> None:
         self.folder = folder
         self.errors = folder / "stderr.txt"
-        self.token = secrets.token_hex(32)
+        self.cluster = cluster
+        self.token = cluster.token if cluster else secrets.token_hex(32)
         self._count = 0
 
     def start(
@@ -64,15 +69,29 @@ class Driver:
         source: Path,
         out: Path | Place,
         ids: Sequence[str] | None = None,
-        *,
-        die_after: int | None = None,
-        environment: dict[str, str] | None = None,
         **options: Any,
     ) -> subprocess.Popen[bytes]:
-        """Begin a build; `die_after` commits of a table it kills itself."""
-        self._count += 1
+        """Begin a build."""
         place = out if isinstance(out, Place) else Place(str(out))
-        config = load_config(
+        self._count += 1
+        path = self.folder / f"config-{self._count}.json"
+        path.write_text(self.config(source, place, ids, **options).model_dump_json())
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, **place.environment}
+        with self.errors.open("ab") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.driver", str(path)],
+                cwd=ROOT,
+                env=variables,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+
+    def config(
+        self, source: Path, place: Place, ids: Sequence[str] | None = None, **options: Any
+    ) -> BuildConfig:
+        """Many small shards, each committed at once."""
+        return load_config(
             BuildConfig,
             None,
             {
@@ -80,6 +99,7 @@ class Driver:
                 "dataset": place.uri,
                 "store.endpoint_url": place.store.endpoint_url,
                 "ids": list(ids) if ids is not None else None,
+                "runtime.address": self.cluster.address if self.cluster else None,
                 "runtime.gpus": 0,
                 "runtime.workers": 2,
                 "runtime.articles_per_shard": 3,
@@ -87,19 +107,6 @@ class Driver:
                 **{name.replace("__", "."): value for name, value in options.items()},
             },
         )
-        path = self.folder / f"config-{self._count}.json"
-        path.write_text(config.model_dump_json())
-        arguments = [str(path)] + ([str(die_after)] if die_after is not None else [])
-        variables = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        variables |= {"RAY_AUTH_TOKEN": self.token, **place.environment, **(environment or {})}
-        with self.errors.open("ab") as errors:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.driver", *arguments],
-                cwd=ROOT,
-                env=variables,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
 
     def finish(
         self, source: Path, out: Path | Place, ids: Sequence[str] | None = None, **options: Any
@@ -114,33 +121,33 @@ class Driver:
         assert code == 0, self.errors.read_text()[-2000:]
 
 
-def kill(process: subprocess.Popen[bytes], after: float) -> bool:
-    """SIGKILL to the driver; whether it was still running. Its Ray ends on its own."""
-    deadline = time.monotonic() + after
-    while time.monotonic() < deadline:
+def until(process: subprocess.Popen[bytes], seconds: float, happens: Callable[[], bool]) -> bool:
+    """Wait for something, for so long and no longer than a process lives; whether it still does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not happens():
         if process.poll() is not None:
             return False
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return True
+    return process.poll() is None
 
 
-def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The Ray actors that work for a driver."""
-    found = []
-    for child in psutil.Process(process.pid).children(recursive=True):
-        try:
-            if "MapWorker" in " ".join(child.cmdline()):
-                found.append(child)
-        except psutil.Error:
-            continue
-    return found
+def kill(process: subprocess.Popen[bytes]) -> bool:
+    """SIGKILL; whether it is what ended the process."""
+    process.kill()
+    return process.wait() == -signal.SIGKILL
 
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Driver:
     return Driver(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ray_head(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """One Ray for the drivers of a module; its nodes hold the keys of the S3 server, if there is one."""
+    server: Endpoint | None = request.getfixturevalue("s3_server") if binary() else None
+    with cluster(server.environment() if server else {}) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""A build in a process of its own, that can be told to die between two commits.
+"""A build in a process of its own.
 
-    python -m tests.faults.driver CONFIG.json [COMMITS]
+    python -m tests.faults.driver CONFIG.json
 
-COMMITS: after so many commits of a table the process kills itself with SIGKILL. Shards are then
-built in this process, without Ray: what is tested is the log, dozens of times.
+`build_until` is for a process that kills itself with SIGKILL after some commits of a table. Shards
+are then built in that process, without Ray: what is tested is the log, dozens of times.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from biomedica.config import BuildConfig
+from biomedica.embedding import ModelInfo
 from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline import run_build
 from biomedica.pipeline.embedder import load_embedder
@@ -61,17 +62,31 @@ def build_in_process(
         yield Summary.from_json(builder.build(spec)[0].to_json())
 
 
+@contextlib.contextmanager
+def no_page(*_: Any) -> Iterator[list[ModelInfo]]:
+    """Stands for `reported`: a run's page comes after its last commit."""
+    yield []
+
+
 def build_here() -> None:
     """The driver's work with the shards built one after the other in its own process."""
     pipeline_build.ray_session = no_session
+    pipeline_build.reported = no_page
     Graph.build = build_in_process  # type: ignore[method-assign,assignment]
 
 
+def build_until(config: BuildConfig, commits: int, environment: Mapping[str, str]) -> None:
+    """A build in this process that dies after so many commits of a table; it ends the process."""
+    os.environ.update(environment)
+    build_here()
+    die_after(commits)
+    report = run_build(config, quiet=True)
+    sys.exit(0 if report.complete else 1)
+
+
 def main() -> None:
+    """A whole build, on Ray."""
     config = BuildConfig.model_validate_json(Path(sys.argv[1]).read_text())
-    if len(sys.argv) > 2:
-        build_here()
-        die_after(int(sys.argv[2]))
     report = run_build(config, quiet=True)
     sys.exit(0 if report.complete else 1)
 
