@@ -97,6 +97,8 @@ class Targets:
 
     def is_group(self, xref: Element) -> bool:
         """Whether every name of the rid is that of a group of figures."""
+        if not self._groups:
+            return False
         names = self._names(xref)
         scopes = (self._tree.place(xref).scope, self._tree.article)
         return bool(names) and all(any((s, n) in self._groups for s in scopes) for n in names)

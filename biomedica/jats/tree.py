@@ -22,6 +22,7 @@ __all__ = [
     "first_child",
     "href_of",
     "own_children",
+    "same_language",
 ]
 
 MAX_BLOCK_DEPTH = 4
@@ -47,7 +48,15 @@ _NO_PROSE = frozenset(
     {"caption", "fig", "table-wrap", "ref-list", "permissions", "supplementary-material", "media"}
     | {"fn", "article-meta", "front-stub", "journal-meta", "author-notes", "disp-formula", "graphic"}
 )
-_KEPT = _INDEXED | COMPOUND_NAMES
+_OWNERS = frozenset({"table-wrap", "disp-formula", "inline-formula", "supplementary-material"})
+_NAMED, _PLACED, _COMPOUND = 1, 2, 4
+_ROLES = {
+    name: _NAMED * (name in _INDEXED)
+    + _PLACED * (name in _INDEXED | _OWNERS | {"alternatives"})
+    + _COMPOUND * (name in COMPOUND_NAMES)
+    for name in _INDEXED | _OWNERS | COMPOUND_NAMES
+}
+"""What the one pass makes of an element: it is listed, its place is kept, it marks those around it."""
 _PLACES = SUB_ARTICLES | _SECTIONS | _FIGURE_LIKE | _NO_PROSE | {"p"}
 """What makes a place of its own out of the one above."""
 
@@ -86,18 +95,22 @@ class Tree:
     def _index(self) -> None:
         """One pass. What is looked up again is kept, and so stays one object while the tree lives."""
         named, order, compound = self.named, self._order, self._compound
+        position = 0
         for node in self.article.iter():
             name = node.tag
-            if name not in _KEPT:
+            role = _ROLES.get(name)
+            if role is None:
                 if name[0] != "{" or name.startswith(MATHML):
                     continue
                 name = node.tag = name.rpartition("}")[2]
-                if name not in _KEPT:
+                role = _ROLES.get(name)
+                if role is None:
                     continue
-            order[node] = len(order)
-            if name in named:
+            if role & _PLACED:
+                order[node] = position = position + 1
+            if role & _NAMED:
                 named[name].append(node)
-            if name in COMPOUND_NAMES:
+            if role & _COMPOUND:
                 above = node.getparent()
                 while above is not None and above not in compound:
                     compound.add(above)
@@ -228,3 +241,10 @@ def own_children(element: Element, name: str) -> list[Element]:
 def first_child(element: Element, name: str) -> Element | None:
     """The first direct child of that name."""
     return next(element.iterchildren(name), None)
+
+
+def same_language(one: str | None, other: str | None) -> bool:
+    """Whether two values of xml:lang name one language: `en` and `en-US` do."""
+    if one is None or other is None:
+        return one is other
+    return one.partition("-")[0].casefold() == other.partition("-")[0].casefold()
