@@ -8,7 +8,7 @@ from html import escape
 
 from biomedica.jats.labels import strip_label
 from biomedica.jats.text import normalise, plain_and_markup, stream_of
-from biomedica.jats.tree import XML_LANG, Tree, first_child, own_children
+from biomedica.jats.tree import XML_LANG, Tree, first_child, own_children, same_language
 from biomedica.jats.xml import Element
 
 __all__ = [
@@ -24,8 +24,10 @@ __all__ = [
     "third_party_words",
 ]
 
-_LEADING_LABEL = re.compile(r"(?P<label>Fig(?:ure|\.)?\s?[A-Z]?\d{1,3}[A-Za-z]?)\s?[.:|](?=\s|\Z)\s*")
-_PRIVATE_USE = re.compile("[\ue000-\uf8ff]")
+_LEADING_LABEL = re.compile(
+    r"(?P<label>(?:Fig(?:ure|\.)?|FIG(?:URE|\.)?)\s?[A-Z]?\d{1,3}(?:\.\d{1,3})?[A-Za-z]?)\s?[.:|](?=\s|\Z)\s*"
+)
+_PRIVATE_USE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
 _NO_ALT = re.compile(
     r"\A(?:graphic file with name\b.*|an external file that holds a picture.*)\Z", re.I | re.S
 )
@@ -35,6 +37,7 @@ _THIRD_PARTY = re.compile(
     r"(?:\s+(?:and|or)\s+\w+)?(?:\s+here)?,?\s+(?:with|by)\s+(?:\w+\s+){0,2}?permission\b"
     r"|\b(?:re-?produced|re-?printed|re-?published|adapted)\s+from\b"
     r"|\b(?:with|by)\s+(?:\w+\s+){0,2}?permission\s+(?:from|of)\b"
+    r"(?!\s+(?:the\s+|this\s+|both\s+)?(?:patient|participant|subject|parent|famil|mother))"
     r"|\bcourtesy\s+of\b"
     r"|\b(?:photo(?:graph)?s?|image|picture|figure|illustration|video)\s+(?:credits?|courtesy)\b"
     r"|\bcredits?:"
@@ -110,10 +113,11 @@ def _in_language(tree: Tree, owner: Element, captions: list[Element]) -> Element
     if len(captions) < 2:
         return captions[0] if captions else None
     language = tree.place(owner).scope.get(XML_LANG) or tree.language
-    for caption in captions:
-        if caption.get(XML_LANG, language) == language:
+    worded = [caption for caption in captions if tree.text(caption)] or captions
+    for caption in worded:
+        if same_language(caption.get(XML_LANG, language), language):
             return caption
-    return captions[0]
+    return worded[0]
 
 
 def _without_head(markup: str, size: int) -> str:
