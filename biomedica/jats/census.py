@@ -42,7 +42,7 @@ BLOCKS = frozenset(
 FORMULAS = frozenset({"math", "tex-math", "alternatives"})
 OWNERS = (
     "fig|table-wrap|disp-formula|inline-formula|disp-formula-group|chem-struct-wrap"
-    "|chem-struct-wrapper|chem-struct|boxed-text|supplementary-material|inline-supplementary-material"
+    "|chem-struct-wrapper|boxed-text|supplementary-material|inline-supplementary-material"
 )
 """One figure with all its graphics."""
 ALONE = (

@@ -120,7 +120,9 @@ def _words_around(tree: Tree, record: Record) -> str:
             title = tree.text(first_child(node, "title")).casefold()
             if "graphical" in kind or "graphical abstract" in title:
                 skip = LEFT_OUT | {"title", "label"}
-                return normalise(" ".join(tree.text(c) for c in node if c.tag not in skip))
+                holders = [record.element, node] if record.element.tag == "boxed-text" else [node]
+                texts = (" ".join(tree.text(c) for c in one if c.tag not in skip) for one in holders)
+                return next((words for text in texts if (words := normalise(text))), "")
         node = node.getparent()
     return ""
 

@@ -24,7 +24,6 @@ _OWNS_ALL = {
     "disp-formula-group": "formula",
     "chem-struct-wrap": "chemical_structure",
     "chem-struct-wrapper": "chemical_structure",
-    "chem-struct": "chemical_structure",
     "boxed-text": "boxed_text",
     "supplementary-material": "supplementary",
     "inline-supplementary-material": "supplementary",
@@ -122,7 +121,7 @@ def _owner(tree: Tree, graphic: Element) -> tuple[Element, str, str]:
     """The owning element, the kind of figure it makes, and the name of a place for no figure."""
     parent = graphic.getparent()
     bare = parent if parent.tag == "alternatives" else graphic
-    node, film = parent, None
+    node, film, kind = parent, None, "floating"
     while node is not tree.article:
         name = node.tag
         if name in _OWNS_ALL:
@@ -133,8 +132,10 @@ def _owner(tree: Tree, graphic: Element) -> tuple[Element, str, str]:
             return bare, "floating", name
         if name == "media" and film is None:
             film = node
+        if name == "chem-struct":  # without a wrapper around it, which owns all
+            kind = "chemical_structure"
         node = node.getparent()
-    return (bare, "floating", "") if film is None else (film, "video_still", "")
+    return (bare, kind, "") if film is None else (film, "video_still", "")
 
 
 def _id_of(record: Record) -> str:
@@ -153,6 +154,8 @@ def _describe(tree: Tree, record: Record) -> None:
             record.group = node
         if node.tag in ("abstract", "trans-abstract"):
             record.abstract = node
+        if node.tag == "bio":
+            record.kind = "author_photo"
         if node.tag in _ABOVE_GROUPS:
             break
         node = node.getparent()
@@ -183,7 +186,10 @@ def _kind_of_fig(record: Record) -> str:
         return "featured"
     if "graphical" in kind and "abstract" in kind:
         return "graphical_abstract"
-    words = _WORD.findall((record.label or "").casefold())
+    label = (record.label or "").casefold()
+    if label.startswith("graphical abstract"):
+        return "graphical_abstract"
+    words = _WORD.findall(label)
     if not _FILM.isdisjoint(words):
         return "video_still"
     families = [family_of_word(word) for word in words]

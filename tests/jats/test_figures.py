@@ -161,7 +161,12 @@ def test_formulas_take_no_pair() -> None:
             "boxed_text",
         ),
         (f"<boxed-text><title>Box</title><p>{graphic()}</p></boxed-text>", "boxed_text"),
+        (
+            f"<chem-struct-wrap>{CAPTION}<chem-struct>{graphic()}</chem-struct></chem-struct-wrap>",
+            "chemical_structure",
+        ),
         (f"<sec><title>Graphical Abstract</title>{fig('f')}</sec>", "graphical_abstract"),
+        (f"<fig><label>Graphical abstract</label>{CAPTION}{graphic()}</fig>", "graphical_abstract"),
         (f"<sec><p>{graphic(inside=CAPTION)}</p></sec>", "floating"),
     ],
 )
@@ -179,6 +184,8 @@ def test_kinds(xml: str, kind: str) -> None:
         (f"<chem-struct-wrap>{graphic()}</chem-struct-wrap>", "no_caption"),
         (f"<p><named-content>{graphic()}</named-content></p>", "not_a_figure"),
         (f"<bio><p>{graphic()}</p></bio>", "kind_not_taken"),
+        (f"<bio><p><fig>{CAPTION}{graphic()}</fig></p></bio>", "kind_not_taken"),
+        (f"<p><chem-struct>{graphic()}</chem-struct></p>", "no_caption"),
         (f"<supplementary-material>{CAPTION}{graphic()}</supplementary-material>", "supplementary"),
         ('<p><graphic xlink:href=" "/></p>', "no_href"),
     ],
@@ -212,6 +219,14 @@ def test_figures_without_a_graphic() -> None:
             "Words.",
         ),
         (f"<abstract><title>Graphical abstract</title><p>Words.{graphic()}</p></abstract>", "Words."),
+        (
+            f"<abstract abstract-type='graphical'><p>Else.<boxed-text>{graphic()}<p>Boxed.</p></boxed-text></p></abstract>",
+            "Boxed.",
+        ),
+        (
+            f"<abstract abstract-type='graphical'><p>Words.<boxed-text>{graphic()}</boxed-text></p></abstract>",
+            "Words.",
+        ),
         (f"<abstract><p>Words.</p><p>{graphic()}</p></abstract>", None),
         (f"<abstract><p><boxed-text><p>{graphic()}</p></boxed-text></p></abstract>", None),
         (f"<abstract><p>Words.{fig('f')}</p></abstract>", "A mouse."),
@@ -259,6 +274,9 @@ def test_a_label_at_the_head_of_the_caption() -> None:
         "A mouse.",
         "A <i>mouse</i>.",
     )
+    for label in ("FIGURE 1", "FIG. S2", "Figure 2.1"):
+        figure = parse(fig("f", caption=f"{label}. A mouse.")).figures[0]
+        assert (figure.label, figure.caption) == (label, "A mouse.")
     kept = parse(fig("f", "Fig. 2", caption="Figure 1. A mouse.")).figures[0]
     assert (kept.label, kept.caption) == ("Fig. 2", "Figure 1. A mouse.")
 
@@ -269,6 +287,8 @@ def test_credits_and_third_parties() -> None:
         return parse(xml).figures[0].third_party_text
 
     assert words("A mouse, modified from Smith. Used with care.") is None
+    assert words("Shown with permission from the patient.") is None
+    assert words("Shown with permission from Jo Doe.") == "with permission from"
     assert words("Reprinted with kind permission from Elsevier.") == "Reprinted with kind permission"
     assert words("Photo courtesy of NASA © 2020") == "Photo courtesy; ©"
     assert words("A mouse.", "<attrib>Jo Doe</attrib>") == "Jo Doe"
@@ -294,6 +314,9 @@ def test_captions_in_two_languages() -> None:
     xml = f"<fig>{captions}{graphic()}</fig>"
     assert parse(xml, attributes='xml:lang="pt"').figures[0].caption == "pt"
     assert parse(xml).figures[0].caption == "en"
+    assert parse(xml, attributes='xml:lang="pt-BR"').figures[0].caption == "pt"
+    empty = xml.replace("<p>pt</p>", "<p/>")
+    assert parse(empty, attributes='xml:lang="pt"').figures[0].caption == "en"
 
 
 def test_positions_count_every_figure() -> None:
