@@ -29,6 +29,10 @@ def read_license(tree: Tree, holders: list[Element], warnings: list[str]) -> Lic
         licenses = [node for holder in holders for node in own_children(holder, "copyright-statement")]
     read = [_read_one(tree, node) for node in licenses]
     coded = [one for one in read if one.code is not None]
+    if not coded:  # beside the licence, not in it
+        beside = (ref for holder in holders for ref in holder.iterchildren("license_ref"))
+        coded = [one for ref in beside if (one := _read_one(tree, ref)).code is not None]
+    coded.sort(key=lambda one: one.code == "CC0")  # it never wins: it may be that of the data
     codes = list(dict.fromkeys(one.code or "" for one in coded))
     if len(codes) > 1:
         warnings.append(f"several_licenses: {', '.join(codes)}")
