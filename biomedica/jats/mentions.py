@@ -58,7 +58,7 @@ _ELSEWHERE_AFTER = re.compile(
     r"(?:\s*(?:,|and)\s*(?:Fig(?:ure|s)?|Table)s?\.?\s*\S{1,6})?"
     r"(?:\s*\)?,?\s*(?:of|in|from)\s+(?:the\s+)?"
     r"(?:\[|\(?\d{4}|refs?\b|reference|[A-Z][\w’'-]+\s+(?:et\s+al|and\s+[A-Z]|&|\(?(?:19|20)\d\d)"
-    r"|S\d|Text\s+S|(?:online\s+)?suppl|additional|supporting|original\s|another\s|electronic|companion)"
+    r"|S\d|Text\s+S|(?:[Oo]nline\s+)?[Ss]uppl|[Aa]dditional|[Ss]upporting|original\s|another\s|electronic|companion)"
     r"|\s*,\s*SI\b|\s*[–—-]\s*(?:source|video|animation|figure|code|movie))"
 )
 
@@ -341,7 +341,7 @@ def _mentions(tree: Tree, blocks: dict[Element, _Block]) -> dict[Record, tuple[M
     for element in tree.in_order(blocks):
         block = blocks[element]
         _add_children(block)
-        starts = sentence_starts(block.text)
+        starts = sentence_starts(block.text, max(entry.start for entry in block.entries.values()))
         section = _section_of(tree, element)
         for record, entry in block.entries.items():
             start = min(entry.start, max(0, len(block.text) - 1))

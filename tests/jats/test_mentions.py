@@ -114,6 +114,7 @@ def test_panels(text: str, panels: str) -> None:
         ("see Fig 3 and <xref rid='f3'>Fig. 3C</xref>", {"f3": "C/"}),
         ("see Supplementary Figure 1 and Fig. S1", {"s1": "/T"}),
         ("in Figure 3 of Smith et al. and refigure 4, Figure 9", {}),
+        ("see Figure 3 in the Supplementary Material", {}),
         ("(Smith et al., 2003, Figure 3), their Figure 2", {}),
         ("see <xref rid='b1'>Figure 3</xref>", {"f3": "/T"}),
         ("config 3 and Fig. 3.5 and Fig. 12", {}),
