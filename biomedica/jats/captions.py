@@ -45,6 +45,13 @@ _THIRD_PARTY = re.compile(
     r"|©",
     re.IGNORECASE,
 )
+_NO_CREDIT = re.compile(
+    r"\A(?:abbreviations?|notes?|notas?|legends?|legendas?|fig(?:ure|ura)?|tab(?:le|ela|la)|abbr)\b"
+    r"|\bown (?:data|work|elaboration|source)\b|\bauthors?['’]? own\b|\bresearch data\b"
+    r"|\belabora\w+ pr[oó]pr?i[ao]|\bdados da pesquisa\b|\bdatos de la investigaci[oó]n\b"
+    r"|\belabora\w+ (?:pel[oa]s?|por (?:el|la|los|las|os|as)) (?:pr[oó]pri[oa]s? )?aut\w+",
+    re.IGNORECASE,
+)
 _THIRD_PARTY_HINTS = (
     *("permission", "courtesy", "credit", "copyright", "©"),
     *("produced from", "printed from", "published from", "adapted from"),
@@ -163,11 +170,12 @@ def attribution_of(tree: Tree, owner: Element) -> str | None:
 
 def third_party_words(tree: Tree, owner: Element, caption: str, attribution: str | None) -> str | None:
     """The words that say that somebody else owns the figure: wording of the caption, a credit line
-    or permissions of the figure's own; None when there are none."""
+    or permissions of the figure's own; None when there are none. An `attrib` that holds notes, a
+    translated caption or the authors' own data is no credit."""
     folded = caption.casefold()
     is_worded = any(word in folded for word in _THIRD_PARTY_HINTS)  # far cheaper than the pattern
     words = [found[0] for found in _THIRD_PARTY.finditer(caption)] if is_worded else []
-    if attribution:
+    if attribution and not _NO_CREDIT.search(attribution):
         words.append(attribution)
     for permissions in own_children(owner, "permissions"):
         statement = first_child(permissions, "copyright-statement")

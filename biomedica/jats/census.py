@@ -45,6 +45,7 @@ OWNERS = (
     "|chem-struct-wrapper|boxed-text|supplementary-material|inline-supplementary-material"
 )
 """One figure with all its graphics."""
+FIGURE_TYPES = ("fig", "figure", "figs")
 ALONE = (
     "fig-group|table-wrap-group|abstract|trans-abstract|bio|front|front-stub|article-meta|journal-meta"
     "|contrib|named-content|ack|ref|license|permissions|kwd-group|funding-group|custom-meta"
@@ -190,7 +191,7 @@ def _count(article: Any) -> Census:
     figs, graphics = _named(article, "fig"), _named(article, "graphic")
     xrefs = _named(article, "xref")
     ids = set(map(_squeeze, article.xpath("descendant-or-self::*/@id")))
-    citing = [x for x in xrefs if x.get("ref-type", "").lower() in ("fig", "figure", "figs")]
+    citing = [x for x in xrefs if x.get("ref-type", "").lower() in FIGURE_TYPES]
     rids = [rid for xref in citing for rid in _rids(xref, ids)]
     owners = [_owner(graphic) for graphic in graphics]
     places = {fig: place for place, fig in enumerate(figs)}
@@ -259,11 +260,17 @@ def _paragraphs(article: Any, xrefs: list[Any], ids: set[str]) -> dict[Any, set[
         fig = node if _name(node) == "fig" else node.getparent()
         if node.get("id") and _name(fig) == "fig":
             named.setdefault(_squeeze(node.get("id")), []).append(fig)
+    for node in _named(article, "named-content|p|styled-content|target|title"):
+        caption = _nearest(node, "caption")
+        if node.get("id") and caption is not None and _name(fig := caption.getparent()) == "fig":
+            named.setdefault("in caption " + _squeeze(node.get("id")), []).append(fig)
     found: dict[Any, set[Any]] = {}
     for xref in xrefs:
         scope = _nearest(xref, "sub-article|response")
         for rid in _rids(xref, ids):
             figs = named.get(rid, [])
+            if not figs and xref.get("ref-type", "fig").lower() in FIGURE_TYPES:
+                figs = named.get(f"in caption {rid}", [])
             same = [fig for fig in figs if _nearest(fig, "sub-article|response") is scope]
             main = [fig for fig in figs if _nearest(fig, "sub-article|response") is None]
             for fig in (same or main or figs)[:1]:

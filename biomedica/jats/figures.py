@@ -168,7 +168,7 @@ def _own_caption(tree: Tree, graphic: Element, record: Record) -> str | None:
 
 def _without_graphic(record: Record) -> FigureReject:
     element = record.element
-    if "media" in record.holds:
+    if "film" in record.holds:
         return FigureReject(record.figure_id, None, "video", "media")
     inside = [child.tag for child in element if child.tag not in ("label", "caption", "object-id")]
     return FigureReject(record.figure_id, None, "no_graphic", ", ".join(dict.fromkeys(inside))[:200])

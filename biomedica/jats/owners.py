@@ -42,6 +42,7 @@ _NO_PLACE = frozenset(
 _GROUPS = frozenset({"fig-group", "table-wrap-group"})
 _ABOVE_GROUPS = frozenset({"sec", "body", "article", "sub-article", "response", "floats-group"})
 _LABEL_KINDS = frozenset({"scheme", "chart", "plate", "map", "box", "table"})
+_FILM_TYPES = ("", "video", "audio", "moving")
 _FILM = frozenset({"video", "movie", "film", "animation"})
 _FEATURED = frozenset({"featured", "lead", "cover", "portrait"})
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -65,7 +66,8 @@ class Record:
     label_in_caption: bool = False
     """the label is the head of the caption's text"""
     holds: set[str] = field(default_factory=set)
-    """`table` and `media`, where one is in it and in no figure inside it"""
+    """`table` and `film` (media that are no other kind of file), where one is in it and in no figure
+    inside it"""
     no_place: str = ""
     """the element in which no figure stands, for a graphic found there"""
     parent: Record | None = None
@@ -109,8 +111,11 @@ def find_figures(tree: Tree) -> FigureIndex:
     for name in ("table", "media"):
         for node in tree.named[name]:
             owner = tree.place(node).figure
-            if owner in by_element:
-                by_element[owner].holds.add(name)
+            if owner not in by_element:
+                continue
+            kind = (node.get("mimetype") or "").partition("/")[0].casefold()
+            if name == "table" or kind in _FILM_TYPES:
+                by_element[owner].holds.add("film" if name == "media" else name)
     index_of_all = FigureIndex(records, by_element, by_number)
     for record in records:
         _find_parent(index_of_all, record)
@@ -180,7 +185,8 @@ def _kind(tree: Tree, record: Record) -> str:
 
 
 def _kind_of_fig(record: Record) -> str:
-    """The kind by `fig-type` where it names a place, else by the label's word, else by the type."""
+    """The kind by `fig-type` where it names a place, else by the label's last word for a kind ("Box
+    2—figure 1" is a figure), else by the type."""
     kind = (record.element.get("fig-type") or "").casefold().replace("_", "-")
     if kind in _FEATURED:
         return "featured"
@@ -192,9 +198,11 @@ def _kind_of_fig(record: Record) -> str:
     words = _WORD.findall(label)
     if not _FILM.isdisjoint(words):
         return "video_still"
+    if "structure" in words and "chemical" in words:
+        return "chemical_structure"
     families = [family_of_word(word) for word in words]
     known = [f for f in families if f == "figure" or f in _LABEL_KINDS]
-    return known[0] if known else kind if kind in _LABEL_KINDS else "figure"
+    return known[-1] if known else kind if kind in _LABEL_KINDS else "figure"
 
 
 def _find_parent(index: FigureIndex, record: Record) -> None:

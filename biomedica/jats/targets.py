@@ -12,6 +12,7 @@ from biomedica.jats.xml import Element
 __all__ = ["Targets"]
 
 _PARTS = ("alternatives", "caption", "label", "graphic")
+_ANCHORS = ("named-content", "p", "styled-content", "target", "title")
 _GROUPS = ("fig-group", "table-wrap-group")
 _FIGURE_TYPES = frozenset({"fig", "figure", "figs", "scheme", "chart", "plate"})
 
@@ -67,12 +68,28 @@ class Targets:
             return known
         names = [name for name in self._names(xref) if name in self._anywhere]
         if not names:
-            return []
+            return self._around(xref)
         known = self._known[xref] = []
         scope = self._tree.place(xref).scope
         for name in names:
             known += (r for r in self._in_scope(scope, name) if r not in known)
         return known
+
+    def _around(self, xref: Element) -> list[Record]:
+        """The figure whose caption holds the place that a figure's xref points at."""
+        kind = (xref.get("ref-type") or "").casefold()
+        if kind and kind not in _FIGURE_TYPES:
+            return []
+        return list(dict.fromkeys(self._anchors[n] for n in self._names(xref) if n in self._anchors))
+
+    @cached_property
+    def _anchors(self) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        for node in self._tree.article.iter(*_ANCHORS):
+            name, place = node.get("id"), self._tree.place(node)
+            if name and place.caption is not None and place.figure in self._figures.by_element:
+                found.setdefault(name, self._figures.by_element[place.figure])
+        return found
 
     def _names(self, xref: Element) -> list[str]:
         """The names in the rid: several with white space between, or one that has white space."""

@@ -378,3 +378,51 @@ def test_a_title_after_other_text_is_none(before: str) -> None:
     ).figures
     assert figure.caption_title is None
     assert figure.caption.endswith("A title")
+
+
+@pytest.mark.parametrize(
+    ("credit", "is_credit"),
+    [
+        ("Photo: A. Smith/CC BY", True),
+        ("Source: World Health Organization", True),
+        ("Fonte: IBGE (2010)", True),
+        ("Abbreviations: CG, control group.", False),
+        ("Figure 1. The same words in another language.", False),
+        ("Fonte: dados da pesquisa.", False),
+        ("Fuente: elaboración propia.", False),
+        ("Fonte: Elaborado pelos autores (2020).", False),
+        ("Source: authors' own work", False),
+    ],
+)
+def test_what_a_credit_line_says(credit: str, is_credit: bool) -> None:
+    attrib = f"<attrib>{credit}</attrib>"
+    (figure,) = parse(fig("f", "Figure 1").replace("<graphic", f"{attrib}<graphic")).figures
+    assert figure.attribution == credit
+    assert (figure.third_party_text is not None) == is_credit
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("Box 2—figure 1", "figure"),
+        ("Chemical structure 1", "chemical_structure"),
+        ("Appendix 1—table 1", "table"),
+        ("Box 2", "box"),
+    ],
+)
+def test_the_last_word_of_a_label_makes_the_kind(label: str, kind: str) -> None:
+    (figure,) = parse(fig("f", label)).figures
+    assert figure.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("media", "reason"),
+    [
+        ('<media mimetype="video" xlink:href="v"/>', "video"),
+        ('<media xlink:href="v"/>', "video"),
+        ('<media mimetype="application" mime-subtype="pdf" xlink:href="v"/>', "no_graphic"),
+    ],
+)
+def test_a_figure_that_is_a_file(media: str, reason: str) -> None:
+    article = parse(f'<fig id="f"><label>Figure 1</label><caption><p>A.</p></caption>{media}</fig>')
+    assert [reject.reason for reject in article.rejects] == [reason]

@@ -213,3 +213,12 @@ def test_document_order_and_one_mention_a_paragraph() -> None:
 
 def test_ids_with_white_space() -> None:
     assert summary("see <xref rid='f 1'>Fig. 1</xref>", fig("f 1", "Figure 1")) == {"f 1": "/"}
+
+
+def test_an_anchor_in_a_caption_is_its_figure() -> None:
+    caption = '<styled-content id="here">A mouse.</styled-content> <xref rid="t">Table</xref>'
+    body = f"<p>See {xref('here', 'Fig. 1')}.</p>{fig('', 'Figure 1', caption)}".replace(' id=""', "")
+    article = parse(body)
+    (figure,) = article.figures
+    assert [mention.paragraph for mention in figure.mentions] == ["See Fig. 1."]
+    assert article.warnings == ()
