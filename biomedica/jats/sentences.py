@@ -91,8 +91,11 @@ _LABEL = re.compile(
 """A label that heads its text: "Figure 2. Example of"."""
 
 
-def sentence_starts(text: str) -> list[int]:
-    """The offsets at which the sentences of a one-line text begin; [0] for one sentence."""
+def sentence_starts(text: str, until: int | None = None) -> list[int]:
+    """The offsets at which the sentences of a one-line text begin; [0] for one sentence.
+
+    until: no more of them than the first behind this offset.
+    """
     starts = [0]
     label = _LABEL.match(text)
     for found in _END.finditer(text, label.end() if label else 0):
@@ -101,6 +104,8 @@ def sentence_starts(text: str) -> list[int]:
             following = _behind_citation(text, following)
             if following > starts[-1]:
                 starts.append(following)
+                if until is not None and following > until:
+                    break
     return starts
 
 
