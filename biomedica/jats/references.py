@@ -79,8 +79,12 @@ def _empty(name: str | None, text: str) -> Reference:
 
 def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
     """One citation: the fields of its tagged form, the words of its printed one."""
-    citation = next((form for form in forms if form.tag == "element-citation"), forms[0])
-    printed = next((form for form in forms if _has_own_words(form)), None)
+    citation = printed = forms[0]
+    if len(forms) > 1:
+        citation = next((form for form in forms if form.tag == "element-citation"), citation)
+        printed = next((form for form in forms if _has_own_words(form)), None)
+    elif not _has_own_words(citation):
+        printed = None
     text: str | None = None
     fields: list[Element] | None = None
     if printed is not None:
@@ -108,15 +112,15 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
             linked = _linked_doi(node)
     pmid = _PMID.search(ids.get("pmid", ""))
     pmcid = _PMCID.search(ids.get("pmcid") or ids.get("pmc") or "")
-    return Reference(
-        id=name,
-        pmid=pmid[1] if pmid else None,
-        doi=bare_doi(ids.get("doi")) or linked,
-        pmcid=f"PMC{pmcid[1]}" if pmcid else None,
-        title=_text(tree, titles[min(titles)]) if titles else None,
-        source=_text(tree, source) if source is not None else None,
-        year=year,
-        text=text or None,
+    return Reference(  # by position: there are thousands, and names cost as much as the rest
+        name,
+        pmid[1] if pmid else None,
+        bare_doi(ids.get("doi")) or linked,
+        f"PMC{pmcid[1]}" if pmcid else None,
+        _text(tree, titles[min(titles)]) if titles else None,
+        _text(tree, source) if source is not None else None,
+        year,
+        text or None,
     )
 
 

@@ -105,7 +105,7 @@ def normalise(text: str) -> str:
             text = unicodedata.normalize("NFC", text)
         return " ".join(text.split()) if "  " in text else text.strip()
     if not text.isascii():
-        if any(sign in text for sign in _INVISIBLE):
+        if any(map(text.__contains__, _INVISIBLE)):
             text = text.translate(_WITHOUT_INVISIBLE)
         if not unicodedata.is_normalized("NFC", text):
             text = unicodedata.normalize("NFC", text)
@@ -304,17 +304,17 @@ def marked_text(element: Element) -> tuple[str, list[Mark], list[Mark]]:
     is_open: list[tuple[Element, int, bool]] = []
     xrefs: list[Mark] = []
     blocks: list[Mark] = []
-    for piece in _SPLIT.split(_collapse(stream)):
-        if piece in (_XREF_OPEN, _BLOCK_OPEN):
-            is_open.append((next(waiting), length, piece == _XREF_OPEN))
-        elif piece in (_XREF_CLOSE, _BLOCK_CLOSE):
+    pieces = _SPLIT.split(_collapse(stream))  # words and signs by turns
+    for words, sign in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+        text.append(words)
+        length += len(words)
+        if sign in (_XREF_OPEN, _BLOCK_OPEN):
+            is_open.append((next(waiting), length, sign == _XREF_OPEN))
+        elif sign in (_XREF_CLOSE, _BLOCK_CLOSE):
             node, start, is_xref = is_open.pop()
             if is_xref:
                 xrefs.append(Mark(node, start, length))
-            elif not any(not xref for _, _, xref in is_open):
+            elif all(xref for _, _, xref in is_open):
                 blocks.append(Mark(node, start, length))
-        elif piece and piece not in _ALL_SIGNS:
-            text.append(piece)
-            length += len(piece)
     xrefs.sort(key=lambda mark: (mark.start, mark.end))
     return clean("".join(text)), xrefs, blocks
