@@ -127,6 +127,9 @@ class _Steps:
         fig("x", "Figure 9"),
         "<graphic/><bold>a</bold>",
         "<fig><caption><p>a</p></caption>",
+        "<ref><mixed-citation><name><surname>A</surname></name> <source>B</source> 2001.</mixed-citation></ref>",
+        "<ref><element-citation><name><surname>A</surname></name><year>2001</year></element-citation></ref>",
+        "<table-wrap><table><tr><td>a</td><td><p>b</p></td></tr></table></table-wrap>",
     ],
 )
 def test_work_grows_in_line_with_the_document(unit: str) -> None:
