@@ -46,7 +46,7 @@ _THIRD_PARTY = re.compile(
     re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(
-    r"\A(?:abbreviations?|notes?|notas?|legends?|legendas?|fig(?:ure|ura)?|tab(?:le|ela|la)|abbr)\b"
+    r"\A[*†‡§]|\A(?:abbreviations?|notes?|notas?|legends?|legendas?|fig(?:ure|ura)?|tab(?:le|ela|la)|abbr)\b"
     r"|\bown (?:data|work|elaboration|source)\b|\bauthors?['’]? own\b|\bresearch data\b"
     r"|\belabora\w+ pr[oó]pr?i[ao]|\bdados da pesquisa\b|\bdatos de la investigaci[oó]n\b"
     r"|\belabora\w+ (?:pel[oa]s?|por (?:el|la|los|las|os|as)) (?:pr[oó]pri[oa]s? )?aut\w+",

@@ -292,6 +292,7 @@ def test_credits_and_third_parties() -> None:
     assert words("Reprinted with kind permission from Elsevier.") == "Reprinted with kind permission"
     assert words("Photo courtesy of NASA © 2020") == "Photo courtesy; ©"
     assert words("A mouse.", "<attrib>Jo Doe</attrib>") == "Jo Doe"
+    assert words("A mouse.", "<attrib>* Hungry</attrib>") is None
     own = (
         "<permissions><copyright-statement>© 2012, X</copyright-statement>"
         '<license xlink:href="https://creativecommons.org/licenses/by-nc/4.0/"/></permissions>'
