@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from biomedica.errors import Rejected
 from biomedica.jats.article import PublicationDate, RelatedArticle, TranslatedTitle
 from biomedica.jats.references import bare_doi
-from biomedica.jats.tree import XML_LANG, Tree, first_child, href_of, own_children
+from biomedica.jats.tree import XML_LANG, Tree, first_child, href_of, own_children, same_language
 from biomedica.jats.xml import Element
 
 __all__ = [
@@ -75,9 +76,15 @@ def read_ids(meta: Element, wanted: str | None, warnings: list[str]) -> Ids:
             warnings.append(f"pmcid_mismatch: the document says {pmcid}, its key {bare}")
         elif number and version is not None and str(version) != number:
             warnings.append(f"version_mismatch: the document says {version}, its key {number}")
+    dois = (bare_doi("".join(node.itertext())) for node in _of_type(meta, "doi"))
     pmid = found.get("pmid", "")
     is_pmid = re.fullmatch(r"[1-9]\d{0,8}", pmid, re.ASCII)
-    return Ids(pmcid, version, int(pmid) if is_pmid else None, bare_doi(found.get("doi")))
+    return Ids(pmcid, version, int(pmid) if is_pmid else None, next(filter(None, dois), None))
+
+
+def _of_type(meta: Element, kind: str) -> Iterator[Element]:
+    nodes = meta.iterchildren("article-id")
+    return (node for node in nodes if (node.get("pub-id-type") or "").casefold() == kind)
 
 
 def _pmcid(found: dict[str, str]) -> tuple[str | None, int | None]:
@@ -98,7 +105,12 @@ def read_title(tree: Tree, meta: Element) -> str | None:
         group = meta
     parts = [_unmarked(tree, node) for name in ("article-title", "subtitle")
              for node in own_children(group, name)]  # fmt: skip
-    return ": ".join(part for part in parts if part) or None
+    return _with_subtitles(parts) or None
+
+
+def _with_subtitles(parts: list[str]) -> str:
+    *heads, last = [part for part in parts if part] or [""]
+    return ": ".join([*(part.rstrip(": ") for part in heads), last])
 
 
 def read_other_titles(tree: Tree, meta: Element) -> tuple[TranslatedTitle, ...]:
@@ -108,7 +120,7 @@ def read_other_titles(tree: Tree, meta: Element) -> tuple[TranslatedTitle, ...]:
         names = ("trans-title", "trans-subtitle")
         parts = [_unmarked(tree, one) for name in names for one in own_children(node, name)]
         language = node.get(XML_LANG) or next((one.get(XML_LANG) for one in node), None)
-        found[TranslatedTitle(language or None, ": ".join(filter(None, parts)))] = None
+        found[TranslatedTitle(language or None, _with_subtitles(parts))] = None
     for node in meta.iterfind("title-group/trans-title"):  # NLM 2.x: without a group
         found[TranslatedTitle(node.get(XML_LANG) or None, _unmarked(tree, node))] = None
     return tuple(one for one in found if one.title)
@@ -187,24 +199,19 @@ def read_keywords(tree: Tree, meta: Element) -> tuple[str, ...]:
     groups = [
         group
         for group in meta.iterchildren("kwd-group")
-        if "abbrev" not in (group.get("kwd-group-type") or "").casefold()
+        if "abbr" not in (group.get("kwd-group-type") or "").casefold()
     ]
     language = tree.language
     if language is None and groups:
         plain = [group for group in groups if not group.get(XML_LANG)]
         language = None if plain else groups[0].get(XML_LANG)
     found: dict[str, None] = {}
-    for group in groups:
-        if group.get(XML_LANG, language) != language and _has_language(groups, language):
-            continue
+    own = [one for one in groups if same_language(one.get(XML_LANG, language), language)]
+    for group in own or groups:
         for node in group.iter("kwd", "compound-kwd"):
             if text := _parts_of(tree, node):
                 found[text] = None
     return tuple(found)
-
-
-def _has_language(groups: list[Element], language: str | None) -> bool:
-    return any(group.get(XML_LANG, language) == language for group in groups)
 
 
 def read_related(tree: Tree, front: Element) -> tuple[RelatedArticle, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from biomedica.jats.article import Author, Award
-from biomedica.jats.text import clean
+from biomedica.jats.text import clean, stream_of
 from biomedica.jats.tree import Tree, first_child
 from biomedica.jats.xml import Element
 
@@ -33,11 +33,13 @@ def read_authors(tree: Tree, meta: Element) -> tuple[Author, ...]:
         if text and (name := node.get("id")):
             by_id.setdefault(name, []).append(text)
     authors: list[Author] = []
-    common = _affiliations_in(meta, texts)
+    linked = {rid for xref in meta.iter("xref") for rid in (xref.get("rid") or "").split()}
+    unlinked = {node: text for node, text in texts.items() if node.get("id") not in linked}
+    common = _affiliations_in(meta, unlinked)
     for group in meta.iterchildren("contrib-group"):
         if _NOT_AUTHORS.search(group.get("content-type") or ""):
             continue
-        shared = _affiliations_in(group, texts)
+        shared = _affiliations_in(group, unlinked)
         for contrib in group.iterchildren("contrib"):
             kind = contrib.get("contrib-type") or "author"
             name = "" if _NOT_AUTHORS.search(kind) else _name(tree, contrib)
@@ -54,7 +56,10 @@ def _name(tree: Tree, contrib: Element) -> str:
         node = child[0] if is_choice else child
         name = node.tag
         if name == "name":
-            parts = (first_child(node, part) for part in ("given-names", "surname", "suffix"))
+            order = ["given-names", "surname", "suffix"]
+            if node.get("name-style") == "eastern":
+                order[:2] = "surname", "given-names"
+            parts = [first_child(node, part) for part in order]
             return " ".join(text for part in parts if (text := tree.text(part)))
         if name == "string-name":
             return tree.text(node)
@@ -117,7 +122,7 @@ def _collect(node: Element, parts: list[str]) -> None:
         if not is_left_out and child.tag in ("institution-wrap", "addr-line") and len(child):
             _collect_flat(child, parts)
         elif not is_left_out:
-            parts.append("".join(child.itertext()))
+            parts.append(_letters(child))
         parts.append(", " if is_structured else child.tail or "")
 
 
@@ -126,15 +131,22 @@ def _collect_flat(node: Element, parts: list[str]) -> None:
         if index == 0:
             parts.append(node.text or "")
         if child.tag not in _NOT_IN_AFFILIATION:
-            parts += ("".join(child.itertext()), ", " if not (child.tail or "").strip() else "")
+            parts += (_letters(child), ", " if not (child.tail or "").strip() else "")
         parts.append(child.tail or "")
+
+
+def _letters(node: Element) -> str:
+    """The text nodes as they stand; without e-mail addresses deeper inside."""
+    if len(node) and next(node.iter("email"), None) is not None:
+        return stream_of(node)[0]
+    return "".join(node.itertext())
 
 
 def _without(node: Element, names: frozenset[str]) -> str:
     parts = [node.text or ""]
     for child in node:
         if child.tag not in names:
-            parts.append("".join(child.itertext()))
+            parts.append(_letters(child))
         parts.append(child.tail or "")
     return clean("".join(parts))
 
@@ -163,14 +175,17 @@ def read_funding(tree: Tree, meta: Element) -> tuple[Award, ...]:
     return tuple(found)
 
 
+def _is_id(node: Element) -> bool:
+    """`<named-content content-type="fundref-id">`: no part of the funder's name."""
+    return node.tag == "named-content" and (node.get("content-type") or "").endswith("-id")
+
+
 def _funder(node: Element) -> str:
     parts = [node.text or ""]
     for child in node:
         if child.tag == "institution-wrap":
-            parts += (
-                "".join(inner.itertext()) for inner in child if inner.tag not in _NOT_IN_AFFILIATION
-            )
-        elif child.tag not in _NOT_IN_AFFILIATION:
-            parts.append("".join(child.itertext()))
+            parts += (_letters(inner) for inner in child if inner.tag not in _NOT_IN_AFFILIATION)
+        elif child.tag not in _NOT_IN_AFFILIATION and not _is_id(child):
+            parts.append(_letters(child))
         parts.append(child.tail or "")
     return clean(" ".join(parts))

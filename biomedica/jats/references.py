@@ -28,7 +28,8 @@ _SPACE_BEFORE_SIGN = re.compile(" (?=[,;.:)])")
 
 def bare_doi(text: str | None) -> str | None:
     """The DOI in a text, lower case, without a resolver; None when there is none."""
-    found = _DOI.search(text or "")
+    text = text or ""
+    found = _DOI.search(text.replace("%2f", "/").replace("%2F", "/") if "%2" in text else text)
     if found is None:
         return None
     doi = unquote(found[0]) if "%" in found[0] else found[0]
@@ -115,7 +116,7 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
     return Reference(  # by position: there are thousands, and names cost as much as the rest
         name,
         pmid[1] if pmid else None,
-        bare_doi(ids.get("doi")) or linked,
+        bare_doi(ids.get("doi")) or linked or bare_doi(ids.get("")),
         f"PMC{pmcid[1]}" if pmcid else None,
         _text(tree, titles[min(titles)]) if titles else None,
         _text(tree, source) if source is not None else None,
@@ -156,6 +157,9 @@ def _printed(citation: Element) -> tuple[str, list[Element]]:
                 fields.append(node)
                 if tag == "pub-id" and parts[-1].endswith("."):
                     text = " " + text
+            elif tag == "email":
+                parts.append(node.tail or " ")
+                continue
             parts.append(text)
             tail = node.tail or ("" if tag in _INLINE else " ")
             if len(node):

@@ -31,7 +31,10 @@ __all__ = [
 
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 _WITHOUT_INVISIBLE = str.maketrans("", "", _INVISIBLE)
-_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![\w-])")
+_EMAIL = re.compile(
+    r"(?:(?<![\w.+%-])[\w.+%-]{1,64}|\{[^{}@]{1,200}\})@(?:[\w-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![\w-])"
+)
+"""An address, or several with one domain: `{a, b}@x.org`."""
 
 _TAGS = {"bold": "b", "italic": "i", "sup": "sup", "sub": "sub"}
 _TAG_SIGNS = {

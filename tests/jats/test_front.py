@@ -42,6 +42,7 @@ def ids(*pairs: tuple[str, str]) -> str:
         ),
         (ids(("doi", "https://doi.org/10.1234/ABC.d(1)")), (None, None, None, "10.1234/abc.d(1)")),
         (ids(("doi", "doi: 10.1234/x"), ("doi", "10.1234/y")), (None, None, None, "10.1234/x")),
+        (ids(("doi", "n/a"), ("doi", "https://doi.org/10.1234%2FZ")), (None, None, None, "10.1234/z")),
         (ids(("pmid", "none"), ("doi", "n/a")), (None, None, None, None)),
     ],
 )
@@ -104,6 +105,20 @@ def test_where_a_licence_may_stand() -> None:
     assert front("").license is None
     holder = "<permissions><copyright-year>2020</copyright-year><copyright-holder>X</copyright-holder></permissions>"
     assert front(holder).copyright_statement == "© 2020 X"
+
+
+def test_a_waiver_of_the_data_never_wins() -> None:
+    zero = '<license xlink:href="https://creativecommons.org/publicdomain/zero/1.0/"/>'
+    article = front(f'<permissions>{zero}<license xlink:href="{BY}"/></permissions>')
+    assert article.license is not None
+    assert article.license.code == "CC BY"
+    assert article.warnings == ("several_licenses: CC BY, CC0",)
+
+
+def test_a_reference_to_a_licence_may_stand_beside_it() -> None:
+    text = "<license><license-p>Open access.</license-p></license>"
+    article = front(f"<permissions><ali:license_ref>{BY}</ali:license_ref>{text}</permissions>")
+    assert article.license == License("CC BY", "CC-BY-4.0", BY, "license_ref")
 
 
 def custom(name: str, value: str) -> str:
@@ -173,6 +188,22 @@ def test_people() -> None:
     assert [a.name for a in authors] == ["Jo Doe", "The Group", "Ann Lee", "Anonymous"]
     assert authors[0].orcid == "0000-0002-1825-009X"
     assert authors[0].affiliations == ("Uni A, Town", "Uni B, Chile")
+    name = '<name name-style="eastern"><surname>Yamada</surname><given-names>Taro</given-names></name>'
+    (one,) = front(f"<contrib-group><contrib>{name}</contrib></contrib-group>").authors
+    assert one.name == "Yamada Taro"
+
+
+def test_an_affiliation_that_somebody_is_linked_to_is_not_everybodys() -> None:
+    people = "".join(
+        f"<contrib><name><surname>{name}</surname></name>{link}</contrib>"
+        for name, link in (("A", '<xref ref-type="aff" rid="a1"/>'), ("B", ""))
+    )
+    affs = '<aff id="a1">Uni A</aff><aff id="a2">Uni B</aff>'
+    for meta in (
+        f"<contrib-group>{people}{affs}</contrib-group>",
+        f"<contrib-group>{people}</contrib-group>{affs}",
+    ):
+        assert [one.affiliations for one in front(meta).authors] == [("Uni A",), ("Uni B",)]
 
 
 def test_funding_keywords_subjects() -> None:
@@ -182,16 +213,18 @@ def test_funding_keywords_subjects() -> None:
         '<subj-group subj-group-type="hwp-journal-coll"><subject>x</subject></subj-group></article-categories>'
         '<kwd-group xml:lang="en"><kwd>mouse</kwd><kwd>mouse</kwd></kwd-group>'
         '<kwd-group xml:lang="pt"><kwd>rato</kwd></kwd-group>'
-        '<kwd-group kwd-group-type="abbreviations"><kwd>MRI</kwd></kwd-group>'
+        '<kwd-group kwd-group-type="abbr"><kwd>MRI</kwd></kwd-group>'
         "<funding-group><award-group><funding-source><institution-wrap><institution-id>9</institution-id>"
         "<institution>NIH</institution></institution-wrap></funding-source><award-id>R01</award-id>"
-        "<award-id>R02</award-id></award-group></funding-group>"
+        "<award-id>R02</award-id></award-group><award-group><funding-source>NSF <named-content "
+        'content-type="fundref-id">10.13039/1</named-content></funding-source></award-group></funding-group>'
     )
     article = front(meta, attributes='xml:lang="pt"')
     assert article.subjects == ("Research", "Biology > Cells")
     assert article.keywords == ("rato",)
     assert front(meta).keywords == ("mouse",)
-    assert article.funding == (Award("NIH", "R01"), Award("NIH", "R02"))
+    assert article.funding == (Award("NIH", "R01"), Award("NIH", "R02"), Award("NSF", None))
+    assert front(meta, attributes='xml:lang="en-US"').keywords == ("mouse",)
     assert (article.language, front(meta).language) == ("pt", None)
 
 
@@ -288,6 +321,12 @@ def test_references() -> None:
     for ref in (both, turned):
         (one,) = parse(back=f"<ref-list>{ref}</ref-list>").references
         assert (one.year, one.text) == (2003, "Doe 2003.")
+
+
+def test_an_id_without_a_type_may_be_a_doi() -> None:
+    ref = "<ref><element-citation><pub-id>{}</pub-id></element-citation></ref>"
+    back = f"<ref-list>{ref.format('10.1234/A')}{ref.format('1234')}</ref-list>"
+    assert [one.doi for one in parse(back=back).references] == ["10.1234/a", None]
 
 
 def test_a_reference_reads_as_printed() -> None:
