@@ -123,7 +123,12 @@ def _struct(**kinds: pa.DataType) -> pa.DataType:
 
 
 _PROVENANCE = (
-    _field("input_digest", _S, "32 hex digits that change with the article's metadata JSON in the source", "source"),
+    _field(
+        "input_digest",
+        _S,
+        "32 hex digits that change with the article's metadata JSON in the source",
+        "source",
+    ),
     _field("build_digest", _S, "digest of the configuration and parser version that made this row"),
     _field("shard", _S, "the shard that made this row; no meaning of its own"),
 )
@@ -269,20 +274,64 @@ PAIRS = pa.schema(
         _field("group_caption", _S, "caption of the enclosing fig-group", "JATS fig-group"),
         _field("parent_figure_id", _S, "the figure that this one is a child of", "JATS nested fig"),
         _field("image_format", _S, "format of the stored bytes: jpeg, png, webp"),
-        _field("width", _I32, "pixels, after EXIF orientation"),
-        _field("height", _I32, "pixels, after EXIF orientation"),
-        _field("mode", _S, "Pillow mode of the file as read"),
-        _field("page_count", _I32, "frames or pages in the original; the first is stored"),
+        _field("width", _I32, "pixels of the first frame, after EXIF orientation, from 1", "the file"),
+        _field("height", _I32, "pixels of the first frame, after EXIF orientation, from 1", "the file"),
+        _field("aspect_ratio", _F32, "width over height, above 0"),
+        _field(
+            "mode",
+            _S,
+            "Pillow mode of the file as read: 1, L, LA, P, RGB, RGBA, CMYK, I;16, F… (16-bit colours too"
+            " are RGB)",
+            "Pillow",
+        ),
+        _field(
+            "color_profile",
+            _S,
+            "embedded ICC profile: srgb (it is sRGB, or nearly), applied (hash, measures and embeddings"
+            " see it in sRGB), or why it is ignored: broken, mismatched (of other colours than the"
+            " pixels), too_large (over 4 MiB); null where there is none. Bytes are stored untouched",
+            "ICC.1:2022",
+        ),
+        _field("page_count", _I32, "frames or pages in the original, from 1; the first is stored"),
         _field("byte_size", _I64, "size of the stored bytes"),
         _field("sha256", _S, "SHA-256 of the stored bytes"),
-        _field("original_format", _S, "format of the source's file"),
+        _field("original_format", _S, "format of the source's file: jpeg, png, webp, tiff, gif, bmp"),
         _field("original_sha256", _S, "SHA-256 of the source's file"),
-        _field("phash", _S, "64-bit perceptual hash, 16 hex digits", "imagehash.phash"),
-        _field("luminance_mean", _F32, "mean luminance, 0-1"),
-        _field("luminance_std", _F32, "standard deviation of luminance, 0-0.5"),
-        _field("white_fraction", _F32, "share of near-white pixels (luminance ≥ 0.94), 0-1"),
-        _field("colorfulness", _F32, "Hasler-Süsstrunk colourfulness over 255; 0 for greys"),
-        _field("edge_density", _F32, "share of pixels whose gradient exceeds 0.1, 0-1"),
+        _field(
+            "phash",
+            _S,
+            "64-bit perceptual hash of the small image, 16 hex digits: near-duplicates differ in few bits;"
+            " the small image, of which the measures are taken too, has at most 255 pixels at its short"
+            " side, upright, in sRGB, on white (imaging.decode has every step)",
+            "imagehash.phash",
+        ),
+        _field("luminance_mean", _F32, "mean luminance, 0 (black) to 1 (white)", "ITU-R BT.601"),
+        _field("luminance_std", _F32, "standard deviation of luminance, 0-0.5", "ITU-R BT.601"),
+        _field(
+            "white_fraction", _F32, "share of near-white pixels (luminance of 240/255 or more), 0-1"
+        ),
+        _field(
+            "colorfulness",
+            _F32,
+            "colourfulness over 255, 0-1.4; 0 where all pixels are grey",
+            "Hasler and Süsstrunk 2003",
+        ),
+        _field(
+            "is_greyscale",
+            _B,
+            "at most 0.1 % of pixels have red, green and blue more than 16/255 apart",
+        ),
+        _field(
+            "edge_density",
+            _F32,
+            "share of pixels where the gradient of luminance, by central differences, exceeds 0.1, 0-1",
+        ),
+        _field(
+            "is_blank",
+            _B,
+            "blank or nearly: the standard deviations of luminance and of red - green and yellow - blue,"
+            " over 255, are below 0.01",
+        ),
         _field("caption", _S, "caption, plain text, one line", "JATS caption"),
         _field(
             "caption_title", _S, "the caption's title, which caption begins with", "JATS caption/title"

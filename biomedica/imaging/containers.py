@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from biomedica.errors import Rejected
+from biomedica.imaging.colour import BROKEN, inflated_profile
 from biomedica.imaging.tiff import first_value, read_tiff
 
 __all__ = ["KEPT_FORMATS", "Container", "read_container"]
@@ -25,7 +26,10 @@ _U16L, _U32L, _I32L = Struct("<H"), Struct("<I"), Struct("<i")
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file's structure. width, height: pixels as stored, before `orientation` (EXIF, 1-8)."""
+    """A file's structure. width, height: pixels as stored, before `orientation` (EXIF, 1-8).
+
+    payload: what the decoder is given. profile: the embedded ICC profile, empty when there is none.
+    """
 
     image_format: str
     width: int
@@ -34,6 +38,7 @@ class Container:
     page_count: int
     payload: bytes
     white_is_zero: bool = False
+    profile: bytes = b""
 
 
 def read_container(data: bytes) -> Container:
@@ -59,6 +64,7 @@ def read_container(data: bytes) -> Container:
             tiff.page_count,
             tiff.payload,
             tiff.white_is_zero,
+            tiff.profile,
         )
     elif data[:2] == b"BM" and data[14:18] in _BMP_HEADERS:
         found = _read_bmp(data)
@@ -153,7 +159,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _read_jpeg(data: bytes) -> Container:
     """Of the application's own segments the payload keeps Adobe's alone, which tells the colours."""
     size, orientation, pages = None, 1, 1
-    kept = [data[:2]]
+    kept, profile = [data[:2]], []
     for marker, start, body in _jpeg_segments(data):
         if marker == 0xDA:
             kept.append(data[start:])
@@ -163,20 +169,34 @@ def _read_jpeg(data: bytes) -> Container:
             orientation = _exif_orientation(body)
         elif marker == 0xE2 and body.startswith(b"MPF\0"):
             pages = max(1, first_value(body[4:], 0xB001) or 1)
+        elif marker == 0xE2 and body.startswith(b"ICC_PROFILE\0"):
+            profile.append(body[12:])
         if marker == 0xEE or marker < 0xDA or 0xDA < marker < 0xE0:
             kept.append(bytes((0xFF, marker)) + _U16.pack(len(body) + 2) + body)
     if size is None:
         raise Rejected("corrupt", "the JPEG has no frame header")
-    return Container("jpeg", *size, orientation, pages, b"".join(kept))
+    return Container(
+        "jpeg", *size, orientation, pages, b"".join(kept), profile=_joined_profile(profile)
+    )
 
 
-def _read_png(data: bytes) -> Container:
-    """Walks the chunks and checks the CRC of those that make pixels (PNG, third edition, 5.3)."""
-    if data[4:8] != b"\r\n\x1a\n"[: len(data[4:8])]:
-        raise Rejected("corrupt", "the PNG signature is damaged, as by a text transfer")
-    orientation, pages, size = 1, 1, (0, 0)
-    kept = [data[:8]]
-    has_pixels, kind, at = False, b"", 8
+def _joined_profile(parts: list[bytes]) -> bytes:
+    """Parts begin with their number and how many there are (ICC.1:2022, Annex B.4)."""
+    found = {part[0]: part[2:] for part in parts if len(part) > 2 and part[1] == len(parts)}
+    if sorted(found) != list(range(1, len(parts) + 1)):
+        return BROKEN
+    return b"".join(found[number] for number in sorted(found))
+
+
+_PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(type, where it begins, where the next one does), the first IHDR, the last IEND.
+
+    CRCs are checked of the chunks that make pixels (PNG, third edition, 5.3).
+    """
+    kind, at = b"", 8
     while kind != b"IEND":
         if at + 12 > len(data):
             raise _truncated("the PNG")
@@ -186,22 +206,34 @@ def _read_png(data: bytes) -> Container:
         stop = at + 12 + length
         if stop > len(data):
             raise _truncated(f"the PNG's chunk {kind.decode('latin-1')!r}")
-        body = memoryview(data)[at + 4 : stop - 4]
-        if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
-            if zlib.crc32(body) != _U32.unpack_from(data, stop - 4)[0]:
+        if kind in _PNG_KEPT:
+            crc = zlib.crc32(memoryview(data)[at + 4 : stop - 4])
+            if crc != _U32.unpack_from(data, stop - 4)[0]:
                 raise Rejected("corrupt", f"wrong checksum of the PNG's chunk {kind.decode()}")
+        yield kind, at, stop
+        at = stop
+
+
+def _read_png(data: bytes) -> Container:
+    """The payload keeps the chunks that make pixels."""
+    if data[4:8] != b"\r\n\x1a\n"[: len(data[4:8])]:
+        raise Rejected("corrupt", "the PNG signature is damaged, as by a text transfer")
+    orientation, pages, profile = 1, 1, b""
+    kept, has_pixels = [data[:8]], False
+    for kind, at, stop in _png_chunks(data):
+        if kind in _PNG_KEPT:
             kept.append(data[at:stop])
             has_pixels |= kind == b"IDAT"
-        if kind == b"IHDR":
-            size = (_U32.unpack_from(data, 16)[0], _U32.unpack_from(data, 20)[0])
         elif kind == b"eXIf":
-            orientation = _exif_orientation(bytes(body[4:]))
-        elif kind == b"acTL" and length >= 4:
+            orientation = _exif_orientation(data[at + 8 : stop - 4])
+        elif kind == b"iCCP" and not has_pixels:
+            profile = inflated_profile(data[at + 8 : stop - 4])
+        elif kind == b"acTL" and stop - at >= 16:
             pages = max(1, _U32.unpack_from(data, at + 8)[0])
-        at = stop
     if not has_pixels:
         raise Rejected("corrupt", "the PNG holds no pixels")
-    return Container("png", *size, orientation, min(pages, 0x7FFFFFFF), b"".join(kept))
+    size = (_U32.unpack_from(data, 16)[0], _U32.unpack_from(data, 20)[0])
+    return Container("png", *size, orientation, min(pages, 0x7FFFFFFF), b"".join(kept), profile=profile)
 
 
 def _read_gif(data: bytes) -> Container:
@@ -258,15 +290,17 @@ def _read_webp(data: bytes) -> Container:
         width, height = (_U16L.unpack_from(data, i)[0] & 0x3FFF for i in (26, 28))
     else:
         raise Rejected("corrupt", "the WebP does not begin with an image")
-    orientation, frames, at = 1, 0, 12
+    orientation, frames, profile, at = 1, 0, b"", 12
     while at + 8 <= len(data):
         kind, length = data[at : at + 4], _U32L.unpack_from(data, at + 4)[0]
         if kind == b"ANMF":
             frames += 1
         elif kind == b"EXIF":
             orientation = _exif_orientation(data[at + 8 : at + 8 + length])
+        elif kind == b"ICCP":
+            profile = data[at + 8 : at + 8 + length]
         at += 8 + length + (length & 1)
-    return Container("webp", width, height, orientation, max(1, frames), data)
+    return Container("webp", width, height, orientation, max(1, frames), data, profile=profile)
 
 
 def _read_bmp(data: bytes) -> Container:

@@ -13,10 +13,11 @@ from PIL import Image
 
 from biomedica.config import ImageConfig
 from biomedica.errors import Deferred, Rejected
+from biomedica.imaging.colour import Colours
 from biomedica.imaging.containers import KEPT_FORMATS, Container, read_container
 from biomedica.imaging.loading import load, storable, turned
-from biomedica.imaging.measures import measure
-from biomedica.imaging.pixels import BASE, dct_scale, eight_bit, model_array, reduction
+from biomedica.imaging.measures import Measures, measure
+from biomedica.imaging.pixels import BASE, dct_eighths, eight_bit, model_array, on_white, reduction
 from biomedica.schema import PixelSpec
 
 __all__ = ["DecodedImage", "decode", "model_pixels"]
@@ -36,7 +37,9 @@ class DecodedImage:
     image_format: str
     width: int
     height: int
+    aspect_ratio: float
     mode: str
+    color_profile: str | None
     page_count: int
     byte_size: int
     sha256: str
@@ -47,7 +50,9 @@ class DecodedImage:
     luminance_std: float
     white_fraction: float
     colorfulness: float
+    is_greyscale: bool
     edge_density: float
+    is_blank: bool
     pixels: tuple[npt.NDArray[np.uint8], ...]
 
 
@@ -58,18 +63,21 @@ def decode(data: bytes, limits: ImageConfig, specs: Sequence[PixelSpec] = ()) ->
     cannot hold: `loading.storable`). Of several frames or pages the first counts.
 
     phash and the measures are taken from a small image, made so, whatever `specs` are:
-    1. the first frame; of a JPEG, decoded at 1/s of its size by DCT scaling, s being the greatest
-       of 1, 2, 4, 8 that leaves the short side 448 pixels or more (halves cut off);
-    2. 8 bits, L for grey images and else RGB, alpha composited on white (`pixels.eight_bit`);
-    3. means over k x k pixels, k = max(1, short side // 336), then turned upright (EXIF);
-    4. means over m x m pixels, m = max(1, short side // 128, isqrt(pixels // 2**18)); the last for
-       very long images alone.
-    phash is imagehash.phash of that image's L (Pillow, ITU-R 601-2): Lanczos to 32 x 32, DCT, the
-    64 lowest frequencies against their median; lower-case hex.
+    1. the first frame; of a JPEG, decoded at n/8 of its size by DCT scaling (libjpeg), n being the
+       least of 1, 2, 3, 4, 8 that leaves the short side 448 pixels or more (fractions cut off);
+    2. 8 bits, L for grey images and else RGB, alpha composited on white (`pixels.eight_bit`); CMYK
+       with a profile of its own stays CMYK until step 4;
+    3. means over m x m pixels, m = max(1, short side // 128, isqrt(pixels // 2**18)), the last for
+       very long images alone; then turned upright (EXIF);
+    4. to sRGB by the embedded ICC profile (`colour.colours`), unless that is sRGB or of no use.
+    phash is imagehash.phash of that image's L (Pillow, ITU-R BT.601): Lanczos to 32 x 32, DCT, the
+    64 lowest frequencies against their median; lower-case hex. The reduction is part of the
+    definition; what it does to bits and to duplicates, `benchmarks/imaging_quality.py` shows.
 
-    Pixels for a model come from the image of step 3 where its short side is at least 1.5 times the
-    model's size or the image was not reduced; for larger models steps 1 and 3 are repeated with
-    their size in the place of 224. ICC profiles are kept but not applied.
+    Pixels for a model come from the image of step 2, for larger models than 224 read with their
+    size in the place of 224, by means over k x k pixels that leave the short side 3 times the
+    model's size, then by the model's own filter; at last to sRGB as in step 4. Stored bytes are
+    never changed by a profile.
 
     Safe in threads: no global is read or changed, but for PIL.ImageFile.LOAD_TRUNCATED_IMAGES,
     which must stay False.
@@ -93,19 +101,13 @@ def model_pixels(
     container = _checked(read_container(data), limits)
     try:
         if container.image_format in KEPT_FORMATS:
-            picture = _Picture(container, None)
+            picture = _Picture(container)
         else:
-            upright, _ = storable(load(container), container)
-            picture = _Picture(container, upright)
+            upright, _, found = storable(load(container), container)
+            picture = _Picture(container, upright, found)
         return tuple(picture.pixels(spec) for spec in specs)
     except MemoryError:
         raise Deferred(f"no memory for {container.width} x {container.height} pixels") from None
-
-
-def _small(base: Image.Image) -> Image.Image:
-    pixels = base.width * base.height
-    factor = max(min(base.size) // _HASH_SIDE, math.isqrt(pixels // _SMALL_PIXELS))
-    return base.reduce(factor) if factor > 1 else base
 
 
 def _checked(container: Container, limits: ImageConfig) -> Container:
@@ -120,34 +122,31 @@ def _checked(container: Container, limits: ImageConfig) -> Container:
 def _decode(data: bytes, container: Container, specs: Sequence[PixelSpec]) -> DecodedImage:
     original_sha256 = hashlib.sha256(data).hexdigest()
     if container.image_format in KEPT_FORMATS:
-        picture = _Picture(container, None)
-        base = picture.reduced(BASE)
+        picture = _Picture(container)
+        small = picture.small()
         mode, stored, image_format, sha256 = picture.mode, data, container.image_format, original_sha256
     else:
         image = load(container)
         mode, image_format = image.mode, "png"
-        upright, stored = storable(image, container)
+        upright, stored, found = storable(image, container)
         sha256 = hashlib.sha256(stored).hexdigest()
-        picture = _Picture(container, upright)
-        base = picture.reduced(BASE)
-    measures = measure(_small(base))
+        picture = _Picture(container, upright, found)
+        small = picture.small()
+    measures = measure(small)
     return DecodedImage(
         data=stored,
         image_format=image_format,
         width=picture.size[0],
         height=picture.size[1],
+        aspect_ratio=picture.size[0] / picture.size[1],
         mode=mode,
+        color_profile=picture.colours.verdict,
         page_count=container.page_count,
         byte_size=len(stored),
         sha256=sha256,
         original_format=container.image_format,
         original_sha256=original_sha256,
-        phash=measures.phash,
-        luminance_mean=measures.luminance_mean,
-        luminance_std=measures.luminance_std,
-        white_fraction=measures.white_fraction,
-        colorfulness=measures.colorfulness,
-        edge_density=measures.edge_density,
+        **{name: getattr(measures, name) for name in Measures.__slots__},
         pixels=tuple(picture.pixels(spec) for spec in specs),
     )
 
@@ -155,33 +154,51 @@ def _decode(data: bytes, container: Container, specs: Sequence[PixelSpec]) -> De
 class _Picture:
     """One image at the scales that are asked for, each made once.
 
-    upright: the whole image where it is at hand, as it will be stored; else it is loaded.
+    upright: the whole image where it is at hand, as it will be stored, and what its profile asks
+    for; else it is loaded.
     """
 
-    def __init__(self, container: Container, upright: Image.Image | None) -> None:
+    def __init__(
+        self, container: Container, upright: Image.Image | None = None, found: Colours | None = None
+    ) -> None:
         self._container = container
         self._orientation = container.orientation if upright is None else 1
-        self._loaded = {} if upright is None else {1: eight_bit(upright)}
-        self._reduced: dict[tuple[int, int], Image.Image] = {}
+        self._loaded = {} if upright is None else {8: eight_bit(upright)}
+        self._reduced_images: dict[tuple[int, int], Image.Image] = {}
         self._short = min(container.width, container.height)
+        self.colours = found or Colours(None)
         self.mode = "" if upright is None else upright.mode
         sides = (container.width, container.height)
         self.size = sides if container.orientation < 5 else sides[::-1]
 
-    def reduced(self, size: int) -> Image.Image:
-        """Upright, L or RGB, with a short side of at least 1.5 x size where the image has so much."""
-        is_jpeg = self._container.image_format == "jpeg"
-        scale = dct_scale(self._short, size) if is_jpeg else 1
-        box = reduction(self._short // scale, size)
-        if (scale, box) not in self._reduced:
-            if scale not in self._loaded:
-                image = load(self._container, scale)
-                self.mode = image.mode
-                self._loaded[scale] = eight_bit(image)
-            image = self._loaded[scale]
-            image = image.reduce(box) if box > 1 else image
-            self._reduced[scale, box] = turned(image, self._orientation)
-        return self._reduced[scale, box]
+    def small(self) -> Image.Image:
+        """What is hashed and measured: upright, L or RGB in sRGB."""
+        image = self._whole(BASE)
+        factor = max(
+            min(image.size) // _HASH_SIDE, math.isqrt(image.width * image.height // _SMALL_PIXELS)
+        )
+        image = turned(image.reduce(factor) if factor > 1 else image, self._orientation)
+        return self.colours.applied(image) if self.colours.applies else image
 
     def pixels(self, spec: PixelSpec) -> npt.NDArray[np.uint8]:
-        return model_array(self.reduced(max(BASE, spec.size)), self.size, spec)
+        image = self._reduced(max(BASE, spec.size))
+        return model_array(image, self.size, spec, self.colours)
+
+    def _whole(self, size: int) -> Image.Image:
+        """The image of step 2 for a model's size."""
+        eighths = dct_eighths(self._short, size) if self._container.image_format == "jpeg" else 8
+        if eighths not in self._loaded:
+            image = load(self._container, eighths)
+            self.mode = image.mode
+            self._loaded[eighths], self.colours = on_white(image, self._container.profile)
+        return self._loaded[eighths]
+
+    def _reduced(self, size: int) -> Image.Image:
+        """Upright, its short side at least 3 x size where the image has so much."""
+        image = self._whole(size)
+        box = reduction(min(image.size), size)
+        key = (image.width, box)
+        if key not in self._reduced_images:
+            image = image.reduce(box) if box > 1 else image
+            self._reduced_images[key] = turned(image, self._orientation)
+        return self._reduced_images[key]

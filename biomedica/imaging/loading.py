@@ -17,6 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from biomedica.errors import Deferred, Rejected
+from biomedica.imaging.colour import Colours, colours, lab_to_srgb
 from biomedica.imaging.containers import Container
 
 __all__ = ["load", "storable", "turned"]
@@ -51,10 +52,11 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def load(container: Container, scale: int = 1, *, low_bytes: bool = False) -> Image.Image:
+def load(container: Container, eighths: int = 8, *, low_bytes: bool = False) -> Image.Image:
     """Decodes the first image whole.
 
-    scale: 1, 2, 4 or 8, JPEG only: decodes at 1/scale of the size (DCT scaling), size rounded up.
+    eighths: 1, 2, 3, 4 or 8, JPEG only: decodes at so many eighths of the size (DCT scaling),
+    sides rounded up.
     low_bytes: of a TIFF with 16 bits a colour, the low bytes instead of the high ones.
     Raises Rejected (truncated, corrupt, unsupported_format, too_many_pixels), and Deferred when
     memory runs out.
@@ -63,8 +65,8 @@ def load(container: Container, scale: int = 1, *, low_bytes: bool = False) -> Im
         image = _PLUGINS[container.image_format](io.BytesIO(container.payload))
         if (image.width, image.height) != (container.width, container.height):
             raise Rejected("corrupt", "the image is of another size than its header says")
-        if scale > 1:
-            image.draft(None, (image.width // scale, image.height // scale))
+        if eighths < 8:
+            _scale(image, eighths)
         if container.image_format == "tiff":
             # memory is made here because Pillow would hold the size against its own limit
             image.im = Image.new(image.mode, image.size).im
@@ -81,6 +83,13 @@ def load(container: Container, scale: int = 1, *, low_bytes: bool = False) -> Im
     except Exception as error:  # noqa: BLE001
         raise Rejected(_reason(str(error)), f"{type(error).__name__}: {error}"[:200]) from None
     return image
+
+
+def _scale(image: JpegImageFile, eighths: int) -> None:
+    """Image.draft for 3/8 too: libjpeg rounds 1/3 up to it (jdmaster.c, jpeg_calc_output_dimensions)."""
+    size = (-(-image.width * eighths // 8), -(-image.height * eighths // 8))
+    image.tile = [tile._replace(extents=(0, 0, *size)) for tile in image.tile]
+    image._size, image.decoderconfig = size, (8 // eighths + (eighths == 3), 0)
 
 
 def _reason(text: str) -> str:
@@ -101,29 +110,41 @@ def _low_bytes(tile: ImageFile._Tile) -> ImageFile._Tile:
     return tile._replace(args=(rawmode[:-1] + _SWAPPED[rawmode[-1]], *rest))
 
 
-def storable(image: Image.Image, container: Container) -> tuple[Image.Image, bytes]:
-    """The image upright in a mode that PNG holds, and its PNG bytes (no metadata but ICC).
+_COLOURS_OF = {"1": "L", "LA": "L", "I;16": "L", "I;16B": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "YCbCr": "RGB"}  # fmt: skip
+"""Modes → the mode under which their profile is read."""
 
-    Lossless for 1 bit, grey, palette, RGB, RGBA and 16-bit grey and colour. Where PNG has no such
-    pixels: CMYK, YCbCr and Lab become 8-bit RGB (CMYK by (255-C)(255-K)/255, its profile dropped);
-    32-bit and signed integers are kept as 16-bit grey, shifted so that the least value is 0 if it
-    was negative, when they fit, and else scaled from least…greatest to 0…65535, as float images
-    always are (NaN → 0). 16-bit grey with white as zero is inverted to black as zero.
+
+def storable(image: Image.Image, container: Container) -> tuple[Image.Image, bytes, Colours]:
+    """The image upright in a mode that PNG holds, its PNG bytes, and what its profile still asks for.
+
+    Lossless for 1 bit, grey, palette, RGB, RGBA and 16-bit grey and colour; a usable ICC profile is
+    kept, other metadata is not. Where PNG has no such pixels: CMYK becomes 8-bit sRGB by its profile,
+    and without a usable one by (255-C)(255-K)/255; Lab and YCbCr become 8-bit RGB; 32-bit and signed
+    integers are kept as 16-bit grey, shifted so that the least value is 0 if it was negative, when
+    they fit, and else scaled from least…greatest to 0…65535, as float images always are (NaN → 0).
+    16-bit grey with white as zero is inverted to black as zero.
     """
+    found = colours(container.profile, _COLOURS_OF.get(image.mode, image.mode))
+    profile = container.profile if found.verdict in ("srgb", "applied") else None
     if container.image_format == "tiff" and _is_wide_colour(container):
         low = load(container, low_bytes=True)
-        return _store_wide(image, low, container.orientation)
+        image, data = _store_wide(image, low, container.orientation, profile)
+        return image, data, found
     if image.mode.startswith("I") or image.mode == "F":
         image = _sixteen_bit(image, container.white_is_zero)
     elif image.mode == "PA":
         image = image.convert("RGBA")
+    elif image.mode == "CMYK":
+        image = found.applied(image) if found.applies else image.convert("RGB")
+        found, profile = Colours(found.verdict), None
+    elif image.mode == "LAB":
+        image = lab_to_srgb(image)
     elif image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
         image = image.convert("RGB")
-        image.info.pop("icc_profile", None)
     image = turned(image, container.orientation)
     out = io.BytesIO()
-    image.save(out, "PNG", compress_level=PNG_LEVEL)
-    return image, out.getvalue()
+    image.save(out, "PNG", compress_level=PNG_LEVEL, icc_profile=profile)
+    return image, out.getvalue(), found
 
 
 def _sixteen_bit(image: Image.Image, white_is_zero: bool) -> Image.Image:
@@ -151,7 +172,9 @@ def _is_wide_colour(container: Container) -> bool:
     return rawmode.startswith(("RGB;16", "RGBX;16", "RGBA;16"))
 
 
-def _store_wide(high: Image.Image, low: Image.Image, orientation: int) -> tuple[Image.Image, bytes]:
+def _store_wide(
+    high: Image.Image, low: Image.Image, orientation: int, profile: bytes | None
+) -> tuple[Image.Image, bytes]:
     """A PNG of 16 bits a colour, which Pillow cannot write (PNG, third edition, 9 and 11.2)."""
     high, low = turned(high, orientation), turned(low, orientation)
     channels = len(high.getbands())
@@ -164,7 +187,7 @@ def _store_wide(high: Image.Image, low: Image.Image, orientation: int) -> tuple[
     lines[:, 1:] = rows - left
     header = struct.pack(">IIBBBBB", high.width, high.height, 16, 2 if channels == 3 else 6, 0, 0, 0)
     chunks = [(b"IHDR", header)]
-    if profile := high.info.get("icc_profile"):
+    if profile:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile, PNG_LEVEL)))
     chunks += [(b"IDAT", zlib.compress(lines.tobytes(), PNG_LEVEL)), (b"IEND", b"")]
     return high, b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)

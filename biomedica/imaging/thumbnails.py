@@ -10,7 +10,7 @@ from PIL import Image
 from biomedica.errors import Deferred, Rejected
 from biomedica.imaging.containers import read_container
 from biomedica.imaging.loading import load, turned
-from biomedica.imaging.pixels import eight_bit
+from biomedica.imaging.pixels import dct_eighths, on_white
 
 __all__ = ["data_uri"]
 
@@ -24,7 +24,7 @@ GREY = (225, 225, 225)
 def data_uri(data: bytes, side: int) -> str:
     """`data:image/jpeg;base64,…` of an encoded image, its longer side at most `side` pixels.
 
-    The first frame, upright, transparency on white; small images are not enlarged. What cannot be
+    The first frame, upright, in sRGB, transparency on white; small images are not enlarged. What cannot be
     decoded, or is over MAX_PIXELS, becomes a grey square. Never raises for what `data` holds.
     """
     try:
@@ -42,8 +42,9 @@ def _small(data: bytes, side: int) -> Image.Image:
     if container.width * container.height > MAX_PIXELS:
         raise Rejected("too_many_pixels")
     longest = max(container.width, container.height)
-    scale = next((s for s in (8, 4, 2) if longest // s >= 2 * side), 1)
-    loaded = load(container, scale if container.image_format == "jpeg" else 1)
-    image = turned(eight_bit(loaded), container.orientation)
+    is_jpeg = container.image_format == "jpeg"
+    loaded = load(container, dct_eighths(longest, side) if is_jpeg else 8)
+    shown, found = on_white(loaded, container.profile)
+    image = turned(shown, container.orientation)
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return image
+    return found.applied(image) if found.applies else image

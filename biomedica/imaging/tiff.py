@@ -21,10 +21,12 @@ OFFSETS, BYTE_COUNTS, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTE_COUNTS = 
 )  # fmt: skip
 _SINGLE = frozenset({256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323})
 _LISTS = frozenset({258, 273, 279, 292, 293, 320, 324, 325, 338, 339, 347, 512, 513, 514, 519, 520,
-                    521, 529, 530, 531, 532, 34675})  # fmt: skip
-"""What makes pixels, and the ICC profile. Orientation is left out: we turn the image ourselves."""
+                    521, 529, 530, 531, 532})  # fmt: skip
+"""What makes pixels. Orientation and ICC profile are left out: they are for us."""
 
 _NUMBERS = _SINGLE | {ORIENTATION, 258, OFFSETS, BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS}
+
+ICC_PROFILE = 34675
 
 _MAX_PAGES = 65_535
 _MAX_TILE_PIXELS = 1 << 27
@@ -41,6 +43,7 @@ class TiffHeader:
     page_count: int
     white_is_zero: bool
     payload: bytes
+    profile: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,13 @@ def read_tiff(data: bytes) -> TiffHeader:
     if width and height:
         _check_extent(data, numbers)
     orientation = orientation if 1 <= orientation <= 8 else 1
-    return TiffHeader(width, height, orientation, pages, photometric == 0, payload)
+    profile = next((_bytes(data, e) for e in entries if e.tag == ICC_PROFILE), b"")
+    return TiffHeader(width, height, orientation, pages, photometric == 0, payload, profile)
+
+
+def _bytes(data: bytes, entry: _Entry) -> bytes:
+    """What an entry holds; what lies past the end is missing."""
+    return data[entry.data_at : entry.data_at + entry.size]
 
 
 def _check_extent(data: bytes, numbers: dict[int, tuple[int, ...]]) -> None:

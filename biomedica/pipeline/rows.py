@@ -201,7 +201,9 @@ _MEASURED = (
     "image_format",
     "width",
     "height",
+    "aspect_ratio",
     "mode",
+    "color_profile",
     "page_count",
     "byte_size",
     "sha256",
@@ -212,7 +214,9 @@ _MEASURED = (
     "luminance_std",
     "white_fraction",
     "colorfulness",
+    "is_greyscale",
     "edge_density",
+    "is_blank",
 )
 
 

@@ -12,7 +12,11 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.imaging import drawing, photo
 from biomedica.imaging import decode, model_pixels
+from biomedica.imaging.containers import read_container
+from biomedica.imaging.loading import load
+from biomedica.imaging.pixels import dct_eighths
 from biomedica.schema import PixelSpec
 
 MODES = {"center": "shortest", "squash": "squash", "pad": "longest"}
@@ -32,6 +36,15 @@ def open_clip_pixels(data: bytes, spec: PixelSpec) -> np.ndarray:
     )
     image = transform(Image.open(io.BytesIO(data)))
     return np.rint(image.permute(1, 2, 0).numpy() * 255).astype(int)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """The sample's model: random weights, which see layout and colour."""
+    from biomedica.embedding import load_encoder, write_untrained_checkpoint
+
+    folder = write_untrained_checkpoint(tmp_path_factory.mktemp("model"))
+    return load_encoder(str(folder), device="cpu")
 
 
 def distance(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -96,15 +109,30 @@ def hamming(first: str, second: str) -> int:
 
 
 def test_phash_is_imagehash_of_the_reduced_image(photograph, encoded, limits):
-    image = photograph(800, 700)  # 700 // 336 = 2, then 350 // 128 = 2
+    image = photograph(800, 700)
     found = decode(encoded(image, "png"), limits)
-    assert found.phash == str(imagehash.phash(image.reduce(2).reduce(2)))
+    assert found.phash == str(imagehash.phash(image.reduce(700 // 128)))
     small = photograph(120, 90)
     assert decode(encoded(small, "png"), limits).phash == str(imagehash.phash(small))
-    jpeg = encoded(photograph(1800, 1790), "jpeg", quality=95)  # 1790 // 4 = 447: a half, not a quarter
-    halved = Image.open(io.BytesIO(jpeg))
-    halved.draft(None, (900, 895))
-    assert decode(jpeg, limits).phash == str(imagehash.phash(halved.reduce(2).reduce(3)))
+    jpeg = encoded(photograph(1800, 1790), "jpeg", quality=95)  # 1790 // 4 = 447: not a quarter
+    scaled = load(read_container(jpeg), 3)
+    assert scaled.size == (675, 672)
+    assert decode(jpeg, limits).phash == str(imagehash.phash(scaled.reduce(672 // 128)))
+
+
+@pytest.mark.parametrize(
+    ("short", "eighths"),
+    [(895, 8), (896, 4), (1194, 4), (1195, 3), (1791, 3), (1792, 2), (3584, 1)],
+)
+def test_jpegs_are_read_at_eighths_of_their_size(short, eighths, encoded, limits):
+    """libjpeg's own scaling: what it makes of three eighths is the whole image, smaller."""
+    assert dct_eighths(short, 224) == eighths
+    image = Image.linear_gradient("L").resize((short + 7, short))
+    container = read_container(encoded(image, "jpeg", quality=95))
+    found = load(container, eighths)
+    assert found.size == (-(-(short + 7) * eighths // 8), -(-short * eighths // 8))
+    wanted = image.resize(found.size, Image.Resampling.BOX)
+    assert np.abs(np.asarray(found, int) - np.asarray(wanted)).max() <= 4
 
 
 def test_phash_stays_near_over_sizes_and_formats(photograph, encoded, limits):
@@ -165,3 +193,55 @@ def test_measures_of_plain_images(encoded, limits):
     assert 0 < grey.luminance_std < 0.5
     board = Image.fromarray((np.indices((64, 64)).sum(0) // 4 % 2 * 255).astype(np.uint8))
     assert decode(encoded(board, "png"), limits).edge_density > 0.4
+
+
+def test_blank_and_nearly_blank(encoded, limits):
+    noise = np.random.default_rng(2).integers(-2, 3, (300, 400))
+    page = np.full((300, 400), 250)
+    dotted = page.copy()
+    dotted[100:110, 100:110] = 0  # a letter on a page
+    hues = np.where(np.arange(400)[:, None] < 200, (200, 60, 60), (60, 131, 60))  # of one luminance
+    for values, is_blank in (
+        (page, True),
+        (page + noise, True),
+        (np.zeros((5, 5)), True),
+        (dotted, False),
+        (np.broadcast_to(hues, (300, 400, 3)), False),
+    ):
+        image = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+        assert decode(encoded(image, "png"), limits).is_blank is is_blank
+
+
+def test_grey_pictures_in_colour_files(photograph, encoded, limits):
+    grey = photograph(400, 300).convert("L").convert("RGB")
+    for image_format in ("png", "jpeg"):
+        assert decode(encoded(grey, image_format), limits).is_greyscale
+    assert decode(encoded(grey.convert("L"), "png"), limits).is_greyscale
+    grey.paste((220, 30, 30), (100, 100, 120, 125))  # an arrow
+    assert not decode(encoded(grey, "jpeg"), limits).is_greyscale
+    assert not decode(encoded(photograph(), "png"), limits).is_greyscale
+
+
+def test_aspect_ratio_is_of_the_upright_image(encoded, limits):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(Image.new("L", (200, 50)), "png"), limits).aspect_ratio == 4.0
+    assert decode(encoded(Image.new("L", (200, 50)), "png", exif=exif), limits).aspect_ratio == 0.25
+
+
+def test_reductions_hardly_move_embeddings(encoder, encoded, limits):
+    """Mean cosine with open_clip's own preprocessing of the whole JPEG: at least 0.999."""
+    spec = encoder.info.pixel_spec
+    jpegs = [
+        encoded(draw(megapixels), "jpeg", quality=quality)
+        for draw in (photo, drawing)
+        for megapixels in (0.8, 1, 2, 4)
+        for quality in (75, 90)
+    ]
+    ours = encoder.encode_pixels(np.stack([decode(data, limits, (spec,)).pixels[0] for data in jpegs]))
+    whole = encoder.encode_pixels(
+        np.stack([open_clip_pixels(data, spec).astype(np.uint8) for data in jpegs])
+    )
+    cosines = (ours * whole).sum(1)
+    assert cosines.mean() >= 0.999
+    assert cosines.min() >= 0.995
