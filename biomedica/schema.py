@@ -278,11 +278,7 @@ PAIRS = pa.schema(
         _field("height", _I32, "pixels of the first frame, after EXIF orientation, from 1", "the file"),
         _field("aspect_ratio", _F32, "width over height, above 0"),
         _field(
-            "mode",
-            _S,
-            "Pillow mode of the file as read: 1, L, LA, P, RGB, RGBA, CMYK, I;16, F… (16-bit colours too"
-            " are RGB)",
-            "Pillow",
+            "mode", _S, "mode of the file as read: 1, L, LA, P, RGB, RGBA, CMYK, I;16, F…", "Pillow"
         ),
         _field(
             "color_profile",
@@ -310,28 +306,10 @@ PAIRS = pa.schema(
         _field(
             "white_fraction", _F32, "share of near-white pixels (luminance of 240/255 or more), 0-1"
         ),
-        _field(
-            "colorfulness",
-            _F32,
-            "colourfulness over 255, 0-1.4; 0 where all pixels are grey",
-            "Hasler and Süsstrunk 2003",
-        ),
-        _field(
-            "is_greyscale",
-            _B,
-            "at most 0.1 % of pixels have red, green and blue more than 16/255 apart",
-        ),
-        _field(
-            "edge_density",
-            _F32,
-            "share of pixels where the gradient of luminance, by central differences, exceeds 0.1, 0-1",
-        ),
-        _field(
-            "is_blank",
-            _B,
-            "blank or nearly: the standard deviations of luminance and of red - green and yellow - blue,"
-            " over 255, are below 0.01",
-        ),
+        _field("colorfulness", _F32, "0 (all grey) to 1.4: theirs over 255", "Hasler, Süsstrunk 2003"),
+        _field("is_greyscale", _B, "R, G and B lie over 16/255 apart in at most 0.1 % of pixels"),
+        _field("edge_density", _F32, "share of pixels whose gradient of luminance is over 0.1, 0-1"),
+        _field("is_blank", _B, "luminance and opponent colours have standard deviations below 0.01"),
         _field("caption", _S, "caption, plain text, one line", "JATS caption"),
         _field(
             "caption_title", _S, "the caption's title, which caption begins with", "JATS caption/title"
