@@ -61,6 +61,8 @@ def parse_article(
     """
     root, warnings = read_xml(xml)
     article = choose_article(root, pmcid)
+    # Counted by a walk of its own, before and apart from everything that decides about figures.
+    graphics = [node.tag[-14:] for node in article.iter("{*}graphic", "{*}inline-graphic")]
     tree = Tree(article)
     described = _front_matter(tree, pmcid, warnings)
     index = find_figures(tree)
@@ -84,9 +86,8 @@ def parse_article(
         figures=figures,
         rejects=rejects,
         figure_count=len(index.records),
-        # Counted by names alone, apart from everything that decides about figures.
-        graphic_count=len(tree.named["graphic"]),
-        inline_graphic_count=len(tree.named["inline-graphic"]),
+        graphic_count=len(graphics) - graphics.count("inline-graphic"),
+        inline_graphic_count=graphics.count("inline-graphic"),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
