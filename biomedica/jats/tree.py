@@ -33,9 +33,7 @@ XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _XLINK_HREF = "{http://www.w3.org/1999/xlink}href"
 
 SUB_ARTICLES = frozenset({"sub-article", "response"})
-_INDEXED = frozenset(
-    {"p", "xref", "fig", "graphic", "ref", "boxed-text", "table", "media"} | {"inline-graphic"}
-)
+_INDEXED = frozenset({"p", "xref", "fig", "graphic", "ref", "boxed-text", "table", "media"})
 _SECTIONS = frozenset(
     {"sec", "app", "abstract", "trans-abstract", "ack", "bio", "notes", "fn-group", "glossary"}
     | {"boxed-text", "app-group", "treatment-sec"}
