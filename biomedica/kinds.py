@@ -35,11 +35,14 @@ FIGURE_KIND_TABLE = (
     FigureKind("box", "a fig labelled Box", True, "a figure under another word"),
     FigureKind("boxed_text", "an image in a titled box, in no fig", True, "it has words of its own"),
     FigureKind(
-        "chemical_structure", "an image in chem-struct-wrap", True, "taken where it has a caption"
+        "chemical_structure",
+        "an image in chem-struct-wrap or chem-struct, or a fig labelled Chemical structure",
+        True,
+        "taken where it has a caption",
     ),
     FigureKind(
         "graphical_abstract",
-        "an image in an abstract, or in a section titled so",
+        "an image in an abstract, in a section titled so, or a fig labelled so",
         True,
         "the article's own summary in one picture, with the abstract's words",
     ),
