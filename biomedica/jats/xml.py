@@ -23,6 +23,8 @@ MATHML = "{http://www.w3.org/1998/Math/MathML}"
 
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _UTF16_STARTS = (b"<\x00", b"\x00<")
+_MAX_TAGS = 4_000_000
+"""Start and end are two. An element takes some 450 bytes of memory, a tree with so many tags 1 GB."""
 _BLANK = b" \t\r\n\x00"
 _HTML_PAGE = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _UNUSABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f<&]")
@@ -42,7 +44,7 @@ def read_xml(xml: bytes) -> tuple[Element, list[str]]:
     """The root element and warnings.
 
     Raises Rejected: empty, not_xml, not_jats (an HTML page), malformed_xml, bad_encoding,
-    too_large (past the parser's own limits, also with `huge_tree`).
+    too_large (past the parser's own limits, also with `huge_tree`, or more tags than fit memory).
     """
     _refuse_what_is_no_xml(xml)
     try:
@@ -79,6 +81,8 @@ def _refuse_what_is_no_xml(xml: bytes) -> None:
         start = start.removeprefix(mark)
     if not start.strip(b" \t\r\n") and not xml.strip(b" \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise Rejected("empty", "no bytes but white space")
+    if len(xml) > 2 * _MAX_TAGS and xml.count(b"<") > _MAX_TAGS:
+        raise Rejected("too_large", f"more than {_MAX_TAGS} tags")
     start = start.lstrip(_BLANK)
     if not start.startswith((b"<", *_UTF16_STARTS)):
         if b"<?xml" in xml or b"<article" in xml:

@@ -149,6 +149,11 @@ def test_long_text_and_deep_nesting_are_read_at_the_second_try() -> None:
     assert parse("<sec><title>S</title>" * 300 + fig("f1") + "</sec>" * 300).figure_count == 1
 
 
+def test_more_tags_than_fit_memory() -> None:
+    assert reason(document("<p/>" * 4_000_000)) == "too_large"
+    assert len(parse("<p>" + "word " * 2_000_000 + "</p>").text) == 1
+
+
 def test_mojibake_is_a_warning() -> None:
     wrong = "café naïve ".encode().decode("latin-1")
     assert any(w.startswith("mojibake") for w in parse(f"<p>{wrong * 5}</p>").warnings)
