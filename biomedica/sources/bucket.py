@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from biomedica.config import FetchConfig
 from biomedica.errors import Deferred, Rejected
 from biomedica.sources.access import Access
+from biomedica.sources.keys import NO_TIME
 
 __all__ = ["LISTERS", "Bucket", "Page"]
 
@@ -33,8 +35,9 @@ Found = TypeVar("Found")
 class Page:
     """One page of a listing."""
 
-    objects: list[tuple[str, str]] = field(default_factory=list)
-    """(key, ETag as S3 writes it, "" where it gives none), sorted by key"""
+    objects: list[tuple[str, str, int]] = field(default_factory=list)
+    """(key, ETag as S3 writes it or "" where it gives none, last change in ms since 1970 or NO_TIME),
+    sorted by key"""
     prefixes: list[str] = field(default_factory=list)
     truncated: bool = False
     """there is more behind it"""
@@ -84,6 +87,19 @@ class Bucket:
 
         return self._read(key, read, _no_such_key)
 
+    def get_range(self, key: str, start: int, length: int) -> bytes | None:
+        """Bytes of an object from `start` on, fewer at its end; None where there is no such object.
+
+        Raises Deferred or SourceError.
+        """
+        import obstore
+
+        return self._read(
+            key,
+            lambda store: bytes(obstore.get_range(store, key, start=start, length=length)),
+            _no_such_key,
+        )
+
     def etag(self, key: str) -> str | None:
         """An object's ETag by HEAD ("" without one); None where there is no such object.
 
@@ -129,7 +145,10 @@ class Bucket:
                 raise self._access.fault(ValueError("no listing"), "list")
             self._check_region(answer)
             page = Page(
-                [(item["Key"], item.get("ETag", "")) for item in answer.get("Contents", ())],
+                [
+                    (item["Key"], item.get("ETag", ""), _milliseconds(item.get("LastModified")))
+                    for item in answer.get("Contents", ())
+                ],
                 [item["Prefix"] for item in answer.get("CommonPrefixes", ())],
                 bool(answer.get("IsTruncated")),
             )
@@ -212,3 +231,7 @@ class Bucket:
 
 def _no_such_key(text: str) -> bool:
     return "NoSuchKey" in text
+
+
+def _milliseconds(time: datetime.datetime | None) -> int:
+    return NO_TIME if time is None else round(time.timestamp() * 1000)

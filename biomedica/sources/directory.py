@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +18,10 @@ import pyarrow as pa
 from biomedica.errors import Deferred, Rejected, SourceError
 from biomedica.ids import ArticleId, article_key, split_key
 from biomedica.sources.article import MetadataBytes, md5_hex, open_article, read_spelt
-from biomedica.sources.files import digest_file, lies_inside, read_file
+from biomedica.sources.files import digest_file, lies_inside, local_path, read_file
 from biomedica.sources.keys import (
     MAX_METADATA_BYTES,
+    NO_TIME,
     UNREAD_DIGEST,
     Keys,
     folder_key,
@@ -46,9 +47,14 @@ class DirectorySource:
     readers = 16
 
     def __init__(self, uri: str) -> None:
-        self._root = os.path.realpath(_local_path(uri))
+        self._root = os.path.realpath(local_path(uri))
         self.uri = Path(self._root).as_uri()
         self._has_metadata = _find_layout(self._root)
+
+    @property
+    def root(self) -> str:
+        """The folder, its links followed."""
+        return self._root
 
     def list_articles(self, ids: Iterable[ArticleId] | None = None) -> pa.Table:
         """The article versions that exist, as LISTING, sorted by (pmcid, version).
@@ -66,6 +72,24 @@ class DirectorySource:
             else:
                 keys = select(self._scan(), wanted)
         return self._listing(keys)
+
+    def list_with_times(self) -> tuple[pa.Table, Keys]:
+        """All of `list_articles`, and when each metadata JSON was written: ms since 1970, or NO_TIME.
+
+        Raises SourceError.
+        """
+        listing = self.list_articles()
+        pmcids, versions = listing["pmcid"].to_numpy(), listing["version"].to_numpy()
+        keys = article_key(pmcids, versions.astype(np.int64)).tolist()
+        with ThreadPoolExecutor(self.readers) as pool:
+            times = pool.map(self._modified, keys, chunksize=_CHUNK)
+            return listing, np.fromiter(times, np.int64, len(keys))
+
+    def _modified(self, key: int) -> int:
+        try:
+            return os.stat(self._metadata_path(ArticleId(*split_key(key)))).st_mtime_ns // 1_000_000
+        except OSError:
+            return NO_TIME
 
     def read_article(self, article_id: ArticleId) -> SourceArticle:
         """One article version, its metadata read and checked; XML and media are read later.
@@ -145,20 +169,6 @@ class DirectorySource:
         return found, b"".join(digests)
 
 
-def _local_path(uri: str) -> str:
-    if "\x00" in uri:
-        raise SourceError(f"the source {uri[:80]!a} is not a path: it holds a NUL character")
-    if not uri.lower().startswith("file:"):
-        if not uri:
-            raise SourceError("the source is empty: give a folder in PMC's layout")
-        return os.path.expanduser(uri)
-    parts = urlsplit(uri)
-    path = unquote(parts.path)
-    if parts.netloc not in ("", "localhost") or not path.startswith("/") or "\x00" in path:
-        raise SourceError(f"the source {uri[:200]!a} is not a local file: write file:///folder")
-    return path
-
-
 def _find_layout(root: str) -> bool:
     """Whether the folder has `metadata/`; raises SourceError when it is not in PMC's layout."""
     metadata = os.path.join(root, "metadata")
@@ -199,6 +209,9 @@ def _remedy(names: frozenset[str]) -> str:
         return "it is empty; copy metadata/PMC1.1.json and PMC1.1/ of some articles into it"
     if any(metadata_key(name) for name in names):
         return "it holds the metadata of articles itself; give the folder above it"
-    if any(name.startswith("PMC") and name.endswith(".tar.gz") for name in names):
-        return "it holds legacy packages; give a folder with metadata/PMC1.1.json and PMC1.1/"
-    return "give a folder with metadata/PMC1.1.json and PMC1.1/PMC1.1.xml"
+    if any(name.lower().endswith(".nxml") for name in names):
+        return "it holds the files of an article itself; give the folder above it"
+    return (
+        "give a folder with metadata/PMC1.1.json and PMC1.1/PMC1.1.xml, or one with packages "
+        "PMC1.tar.gz or unpacked ones, PMC1/"
+    )

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
 
-from biomedica.errors import Deferred, Rejected
+from biomedica.errors import Deferred, Rejected, SourceError
 
-__all__ = ["digest_file", "lies_inside", "read_file"]
+__all__ = ["digest_file", "lies_inside", "local_path", "open_file", "read_blocks", "read_file"]
 
 _ABSENT = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR, errno.ENXIO}
@@ -22,6 +23,21 @@ _ABSENT = frozenset(
 
 
 _BLOCK = 1 << 16
+
+
+def local_path(uri: str) -> str:
+    """The path that a path or a `file://` URI means. Raises SourceError."""
+    if "\x00" in uri:
+        raise SourceError(f"the source {uri[:80]!a} is not a path: it holds a NUL character")
+    if not uri.lower().startswith("file:"):
+        if not uri:
+            raise SourceError("the source is empty: give a folder in PMC's layout, or of packages")
+        return os.path.expanduser(uri)
+    parts = urlsplit(uri)
+    path = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or not path.startswith("/") or "\x00" in path:
+        raise SourceError(f"the source {uri[:200]!a} is not a local file: write file:///folder")
+    return path
 
 
 def lies_inside(root: str, path: str) -> bool:
@@ -36,7 +52,7 @@ def read_file(root: str, path: str, limit: int) -> bytes | None:
     limit: in bytes, compared before reading. Raises Rejected("too_large"), or Deferred when the
     file cannot be read just now.
     """
-    with _opened(root, path) as file:
+    with open_file(root, path) as file:
         if file is None:
             return None
         size = os.fstat(file.fileno()).st_size
@@ -54,7 +70,7 @@ def digest_file(root: str, path: str) -> bytes | None:
 
     Raises Deferred when the file cannot be read just now.
     """
-    with _opened(root, path) as file:
+    with open_file(root, path) as file:
         if file is None:
             return None
         digest = hashlib.md5(usedforsecurity=False)
@@ -63,8 +79,29 @@ def digest_file(root: str, path: str) -> bytes | None:
         return digest.digest()
 
 
+def read_blocks(root: str, path: str, size: int) -> Iterator[bytes] | None:
+    """The bytes of a regular file inside `root`, `size` at a time; None where there is none.
+
+    Raises Deferred, then or while they are read, when the file cannot be read just now.
+    """
+    with open_file(root, path) as file:
+        if file is None:
+            return None
+
+    def blocks() -> Iterator[bytes]:
+        with open_file(root, path) as file:
+            while file is not None and (block := file.read(size)):
+                yield block
+
+    return blocks()
+
+
 @contextmanager
-def _opened(root: str, path: str) -> Iterator[BinaryIO | None]:
+def open_file(root: str, path: str) -> Iterator[BinaryIO | None]:
+    """A regular file inside `root`, open for reading; None where there is none.
+
+    Raises Deferred when the file cannot be opened, or what is done with it fails.
+    """
     try:
         file = open(path, "rb", opener=partial(_open_inside, root))  # noqa: SIM115
     except OSError as error:

@@ -12,9 +12,11 @@ from biomedica.sources.protocol import LISTING
 
 __all__ = [
     "MAX_METADATA_BYTES",
+    "NO_TIME",
     "UNREAD_DIGEST",
     "Keys",
     "copy_key",
+    "digests_of_hex",
     "folder_key",
     "listing_of",
     "metadata_key",
@@ -27,7 +29,32 @@ Keys = npt.NDArray[np.int64]
 UNREAD_DIGEST = b"\xff" * 16
 """The digest of a listed article whose metadata could not be read just now: like no done one."""
 
+NO_TIME = -(1 << 63)
+"""The time, in ms since 1970, of what nobody says when it was written."""
+
 MAX_METADATA_BYTES = 16 << 20
+
+
+_NIBBLE = np.full(256, 255, np.uint8)
+_NIBBLE[np.frombuffer(b"0123456789abcdefABCDEF", np.uint8)] = [*range(16), *range(10, 16)]
+
+
+def digests_of_hex(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """Strings of 32 hex digits → uint8 (n, 16), zeros for others; and which of them are such."""
+    import pyarrow.compute as pc
+
+    if not len(texts):
+        return np.empty((0, 16), np.uint8), np.empty(0, np.bool_)
+    right = pc.fill_null(pc.equal(pc.binary_length(texts), 32), False)
+    whole = right.to_numpy(zero_copy_only=False)
+    if not whole.all():
+        texts = pc.if_else(right, texts, pa.scalar("0" * 32))
+    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4)
+    data = np.frombuffer(texts.buffers()[2], np.uint8, 32 * len(texts), int(offsets[0]))
+    nibbles = _NIBBLE[data].reshape(len(texts), 16, 2)
+    good = whole & (nibbles < 16).all(axis=(1, 2))
+    packed = ((nibbles[:, :, 0] << 4) | nibbles[:, :, 1]).astype(np.uint8, copy=False)
+    return packed, good
 
 
 def folder_key(name: str) -> int | None:

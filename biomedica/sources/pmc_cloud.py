@@ -8,6 +8,7 @@ is done (design §5.4).
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, ThreadPoolExecutor, wait
 from typing import Any
@@ -23,6 +24,7 @@ from biomedica.sources.article import MetadataBytes, md5_hex, open_article, read
 from biomedica.sources.bucket import LISTERS, Bucket
 from biomedica.sources.keys import (
     MAX_METADATA_BYTES,
+    NO_TIME,
     UNREAD_DIGEST,
     Keys,
     copy_key,
@@ -46,11 +48,12 @@ _URI = re.compile(r"(?i:s3)://([a-z0-9][a-z0-9.-]{1,62})(?:/+([^\x00-\x1f\x7f?#]
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 Rows = list[tuple[int, bytes]]
-"""(key, digest) of article versions"""
+"""(key, digest and time as 24 bytes) of article versions"""
 Listed = tuple[Keys, npt.NDArray[np.void]]
 """the same as two arrays"""
 Branch = tuple[str, str, int]
 """(prefix, the key that it goes on behind or "", how many digits of the PMCID the prefix holds)"""
+ENTRY = np.dtype([("digest", "V16"), ("time", "<i8")])
 KeyOf = Callable[[str], int | None]
 """a name below a folder → the key of the article whose metadata it is"""
 
@@ -96,11 +99,22 @@ class PmcCloudSource:
                 found = self._look_up(wanted, pool)
             else:
                 found = self._scan(pool)
-        keys, digests = found
+        keys, entries = found
         if wanted is not None:
             taken = np.isin(keys, select(keys, wanted))
-            keys, digests = keys[taken], digests[taken]
-        return listing_of(keys, digests.tobytes())
+            keys, entries = keys[taken], entries[taken]
+        return listing_of(keys, entries["digest"].tobytes())
+
+    def list_with_times(self) -> tuple[pa.Table, Keys]:
+        """All of `list_articles`, and when each metadata JSON was written: ms since 1970, or NO_TIME.
+
+        Raises SourceError.
+        """
+        self._probe()
+        with ThreadPoolExecutor(LISTERS) as pool:
+            keys, entries = self._scan(pool)
+        times: Keys = np.ascontiguousarray(entries["time"])
+        return listing_of(keys, entries["digest"].tobytes()), times
 
     def read_article(self, article_id: ArticleId) -> SourceArticle:
         """One article version, its metadata read and checked; XML and media are read later.
@@ -126,7 +140,7 @@ class PmcCloudSource:
         """
 
         def read(spelling: str) -> bytes | None:
-            found = self.bucket.get(f"{self._base}{article_id}/{spelling}", limit)
+            found = self.bucket.get(f"{self.base}{article_id}/{spelling}", limit)
             return found[0] if found else None
 
         return read_spelt(name, read)
@@ -136,13 +150,14 @@ class PmcCloudSource:
         return f"{self.uri}/{article_id}/{name}"
 
     @property
-    def _base(self) -> str:
+    def base(self) -> str:
+        """What every key of this source begins with: the prefix and a slash, or nothing."""
         return f"{self._prefix}/" if self._prefix else ""
 
     def _metadata_keys(self, article_id: ArticleId) -> tuple[str, str]:
         """The key that is listed, and that of the copy beside the XML."""
         name = f"{article_id}.json"
-        return f"{self._base}metadata/{name}", f"{self._base}{article_id}/{name}"
+        return f"{self.base}metadata/{name}", f"{self.base}{article_id}/{name}"
 
     def _metadata(self, key: str) -> tuple[bytes, str] | None:
         """The bytes and the ETag of a metadata JSON, told from a spoilt answer.
@@ -171,10 +186,10 @@ class PmcCloudSource:
 
     def _probe(self) -> None:
         """Raise SourceError where the bucket cannot be listed or is not in the layout."""
-        first = self.bucket.probe(f"{self._base}metadata/PMC")
+        first = self.bucket.probe(f"{self.base}metadata/PMC")
         if first.objects or first.truncated:
             return
-        prefixes = (f"{self._base}PMC{digit}" for digit in range(1, 10))
+        prefixes = (f"{self.base}PMC{digit}" for digit in range(1, 10))
         if not any(self.bucket.probe(prefix).prefixes for prefix in prefixes):
             raise SourceError(
                 f"{self.uri} is not in PMC's layout: give the bucket or prefix that holds "
@@ -190,12 +205,12 @@ class PmcCloudSource:
         """One article version, or all of an article for version 0."""
         if article_id.version:
             return self._digest(article_id)
-        prefix = f"{self._base}metadata/{article_id}."
-        folder = f"{self._base}metadata/"
+        prefix = f"{self.base}metadata/{article_id}."
+        folder = f"{self.base}metadata/"
         pages = self.bucket.pages(prefix)
         rows = [row for page in pages for row in _rows(page.objects, folder, metadata_key)]
         if not rows:
-            copies = self._prefixes(f"{self._base}{article_id}.")
+            copies = self._prefixes(f"{self.base}{article_id}.")
             rows = [row for copy in copies for row in self._digest(copy)]
         return rows
 
@@ -205,7 +220,7 @@ class PmcCloudSource:
             ArticleId(*split_key(key))
             for page in self.bucket.pages(prefix, delimiter="/")
             for name in page.prefixes
-            if (key := folder_key(name[len(self._base) :].removesuffix("/")))
+            if (key := folder_key(name[len(self.base) :].removesuffix("/")))
         ]
 
     def _digest(self, article_id: ArticleId) -> Rows:
@@ -215,9 +230,9 @@ class PmcCloudSource:
             for key in self._metadata_keys(article_id):
                 etag = self.bucket.etag(key)
                 if etag is not None:
-                    return [(number, etag_digest(etag))]
+                    return [(number, _entry(etag_digest(etag), NO_TIME))]
         except Deferred:
-            return [(number, UNREAD_DIGEST)]
+            return [(number, _entry(UNREAD_DIGEST, NO_TIME))]
         return []
 
     def _scan(self, pool: Executor) -> Listed:
@@ -226,9 +241,9 @@ class PmcCloudSource:
         The copies are listed with all that lies beside them: a page of those tells as much as a
         hundred requests for one copy each.
         """
-        found = self._shared_out(pool, f"{self._base}metadata/", metadata_key)
+        found = self._shared_out(pool, f"{self.base}metadata/", metadata_key)
         if not len(found[0]):
-            found = self._shared_out(pool, self._base, copy_key)
+            found = self._shared_out(pool, self.base, copy_key)
         return found
 
     def _shared_out(self, pool: Executor, folder: str, key_of: KeyOf) -> Listed:
@@ -275,10 +290,14 @@ def _plain(etag: str) -> str:
     return etag.strip().removeprefix("W/").strip('"')
 
 
-def _rows(objects: Iterable[tuple[str, str]], folder: str, key_of: KeyOf) -> Rows:
+def _entry(digest: bytes, time: int) -> bytes:
+    return digest + struct.pack("<q", time)
+
+
+def _rows(objects: Iterable[tuple[str, str, int]], folder: str, key_of: KeyOf) -> Rows:
     return [
-        (key, etag_digest(etag))
-        for name, etag in objects
+        (key, _entry(etag_digest(etag), time))
+        for name, etag, time in objects
         if (key := key_of(name[len(folder) :])) is not None
     ]
 
@@ -296,14 +315,14 @@ def _shares(prefix: str, last: str, digits: int) -> Iterator[Branch]:
 
 def _joined(rows: Rows) -> Listed:
     keys = np.fromiter((key for key, _ in rows), np.int64, len(rows))
-    return keys, np.frombuffer(b"".join(digest for _, digest in rows), "V16")
+    return keys, np.frombuffer(b"".join(entry for _, entry in rows), ENTRY)
 
 
 def _merged(parts: Sequence[Listed]) -> Listed:
     """Sorted by key, each once."""
     parts = [_joined([]), *parts]
     keys, order = np.unique(np.concatenate([keys for keys, _ in parts]), return_index=True)
-    return keys, np.concatenate([digests for _, digests in parts])[order]
+    return keys, np.concatenate([entries for _, entries in parts])[order]
 
 
 def _split(uri: str) -> tuple[str, str]:

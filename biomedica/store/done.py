@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from biomedica.errors import StoreError
 from biomedica.ids import article_key
+from biomedica.sources.keys import digests_of_hex
 from biomedica.store.dataset import Dataset, hidden_rows, hide
 from biomedica.store.storage import fault
 
@@ -45,8 +46,6 @@ _COLUMNS = {
     "articles": ("article_id", "input_digest", "build_digest", "shard"),
     "rejects": ("article_id", "item", "stage", "input_digest", "build_digest", "shard"),
 }
-_NIBBLE = np.full(256, 255, np.uint8)
-_NIBBLE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,20 +245,11 @@ def _digests_of_hex(texts: pa.Array | pa.ChunkedArray) -> tuple[Digests, Mask]:
     """32 hex digits → uint64 (n, 2), "" → zeros; and which rows were one or the other."""
     import pyarrow.compute as pc
 
-    if not len(texts):
-        return np.empty((0, 2), np.uint64), np.empty(0, np.bool_)
     texts = _one_array(texts)
-    lengths = pc.fill_null(pc.binary_length(texts), -1).to_numpy(zero_copy_only=False)
-    if not (lengths == 32).all():
-        zeros = pa.scalar("0" * 32)
-        texts = pc.if_else(pa.array(lengths == 32), texts, zeros)
-    start = texts.offset
-    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, start * 4)
-    data = np.frombuffer(texts.buffers()[2], np.uint8, 32 * len(texts), int(offsets[0]))
-    nibbles = _NIBBLE[data].reshape(len(texts), 16, 2)
-    good = ((lengths == 32) | (lengths == 0)) & (nibbles < 16).all(axis=(1, 2))
-    packed = (nibbles[:, :, 0] << 4) | nibbles[:, :, 1]
-    return np.ascontiguousarray(packed).view(np.uint64), good
+    digests, good = digests_of_hex(texts)
+    empty = pc.fill_null(pc.equal(pc.binary_length(texts), 0), False)
+    packed = np.ascontiguousarray(digests).view(np.uint64)
+    return packed, good | empty.to_numpy(zero_copy_only=False)
 
 
 def _digests_of_binary(values: pa.ChunkedArray) -> Digests:
