@@ -80,6 +80,19 @@ class Dataset:
         commit = log.newest_pinned(storage, log.newest_version(storage))
         return None if commit is None else cls(storage, commit.version, commit.pins or {})
 
+    @classmethod
+    def open_staged(
+        cls, root: str | os.PathLike[str], config: StoreConfig | None = None
+    ) -> Dataset | None:
+        """The newest version with the work of an update that has not ended: for that update alone."""
+        storage = open_storage(root, config)
+        if not log.has_marker(storage):
+            return None
+        commit = log.newest_state(storage, log.newest_version(storage))
+        return (
+            None if commit is None else cls(storage, commit.version, commit.pins or commit.staged or {})
+        )
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (Dataset, (self.storage, self.version, self.pins))
 
@@ -193,8 +206,8 @@ class Dataset:
         return found
 
     def versions(self) -> list[VersionInfo]:
-        """Every version of the dataset up to now, the newest first."""
-        newest = log.newest_version(self.storage)
+        """Every version of the dataset up to now that can be read, the newest first."""
+        newest, oldest = log.newest_version(self.storage), log.oldest_kept(self.storage)
 
         def read(version: int) -> log.Commit | None:
             try:
@@ -203,7 +216,7 @@ class Dataset:
                 return None
 
         with ThreadPoolExecutor(16) as pool:
-            commits = pool.map(read, range(newest, -1, -1))
+            commits = pool.map(read, range(newest, oldest - 1, -1))
             return [
                 VersionInfo(c.version, c.timestamp, c.note) for c in commits if c and c.pins is not None
             ]
@@ -305,11 +318,11 @@ def _find(storage: Storage, version: int | None, as_of: datetime.datetime | None
     start = newest if as_of is None else _newest_at(storage, as_of, newest)
     found = log.newest_pinned(storage, start)
     if found is not None:
-        return found
+        return found if as_of is None else _kept(storage, found)
     if as_of is None:
         raise StoreError(f"{storage.root} has no committed version yet: run the build again")
     raise StoreError(
-        f"{storage.root} had no version at {as_of.isoformat()}: `Dataset.versions()` lists those it has"
+        f"{storage.root} had no version at {as_of.isoformat()}: `biomedica log` lists those it has"
     )
 
 
@@ -324,7 +337,18 @@ def _at_version(storage: Storage, version: int, newest: int) -> log.Commit:
         latest = log.newest_pinned(storage, newest)
         hint = f"the newest is {latest.version}" if latest else "it has none yet"
         raise StoreError(
-            f"{storage.root} has no version {version} ({hint}): `Dataset.versions()` lists those it has"
+            f"{storage.root} has no version {version} ({hint}): `biomedica log` lists those it has"
+        )
+    return _kept(storage, found)
+
+
+def _kept(storage: Storage, found: log.Commit) -> log.Commit:
+    """The same, unless its files may be gone."""
+    oldest = log.oldest_kept(storage)
+    if found.version < oldest:
+        raise StoreError(
+            f"version {found.version} of {storage.root} was freed by `biomedica vacuum`: "
+            f"the oldest that can be read is {oldest}"
         )
     return found
 

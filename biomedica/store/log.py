@@ -1,7 +1,8 @@
 """The Delta logs of a dataset: marker, tables, commits and pins.
 
 A commit of `articles` whose metadata holds pins is a version of the dataset; the pins name the
-version of every other table that belongs to it (promise 2). Commits without pins are no versions.
+version of every other table that belongs to it (promise 2). Commits without pins are no versions;
+staged ones hold the pins of an update's work that readers shall not see before it is whole.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ __all__ = [
     "MARKER",
     "NOTE",
     "PINS",
+    "STAGED",
+    "TIME",
+    "VACUUMED",
     "WRITER",
     "Commit",
     "added_files",
@@ -34,7 +38,9 @@ __all__ = [
     "lost_table",
     "marker_bytes",
     "newest_pinned",
+    "newest_state",
     "newest_version",
+    "oldest_kept",
     "open_table",
     "read_commit",
     "refresh",
@@ -44,7 +50,13 @@ __all__ = [
 
 MARKER = "biomedica.json"
 PINS = "biomedica.pins"
+STAGED = "biomedica.staged"
 NOTE = "biomedica.note"
+TIME = "biomedica.time"
+"""Milliseconds since 1970 (UTC) by the writer's clock, never before the commit in front: versions
+follow each other in time though the clocks of their machines differ."""
+VACUUMED = "_vacuumed"
+"""Its files are named by a version each: older ones cannot be read any more."""
 WRITER = "writer"
 """The Delta application id that carries the epoch of the run which may write."""
 
@@ -55,12 +67,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of `articles`. pins: None where it is no version of the dataset."""
+    """One commit of `articles`. pins: None where it is no version of the dataset. staged: the pins
+    of an update's work up to here, None where it holds none."""
 
     version: int
     timestamp: datetime.datetime
     pins: dict[str, int] | None
     note: dict[str, Any]
+    staged: dict[str, int] | None = None
 
 
 def marker_bytes() -> bytes:
@@ -187,12 +201,14 @@ def read_commit(storage: Storage, version: int) -> Commit:
     for line in storage.get(path).splitlines():
         if line.startswith(b'{"commitInfo"'):
             info = json.loads(line)["commitInfo"]
-            pins = info.get(PINS)
+            pins, staged = info.get(PINS), info.get(STAGED)
+            time = int(info.get(TIME, info["timestamp"])) / 1000
             return Commit(
                 version,
-                datetime.datetime.fromtimestamp(info["timestamp"] / 1000, datetime.UTC),
+                datetime.datetime.fromtimestamp(time, datetime.UTC),
                 json.loads(pins) if pins is not None else None,
                 json.loads(info.get(NOTE, "{}")),
+                json.loads(staged) if staged is not None else None,
             )
     raise StoreError(f"{storage.uri(path)} holds no commit: run `biomedica verify` on this dataset")
 
@@ -210,6 +226,18 @@ def newest_pinned(storage: Storage, newest: int) -> Commit | None:
     """The last commit up to `newest` that is a version of the dataset."""
     pinned = (commit for commit in commits_back(storage, newest) if commit.pins is not None)
     return next(pinned, None)
+
+
+def newest_state(storage: Storage, newest: int) -> Commit | None:
+    """The last commit up to `newest` that is a version of the dataset, or staged for one."""
+    commits = commits_back(storage, newest)
+    return next((c for c in commits if c.pins is not None or c.staged is not None), None)
+
+
+def oldest_kept(storage: Storage) -> int:
+    """The oldest version whose files `vacuum` has left alone; 0 where it never ran."""
+    marks = (path.rpartition("/")[2] for path, _ in storage.list(VACUUMED))
+    return max((int(mark) for mark in marks if mark.isdecimal()), default=0)
 
 
 def added_files(handle: Any) -> pa.Table:

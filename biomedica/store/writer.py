@@ -4,6 +4,7 @@ Order is what makes this safe at any point of a kill (promise 2):
 begin: tables → epoch on `articles` (from here no older run can pin) → epoch on each other table,
        in the same commit its state of the last pin → for a new dataset the first, empty version.
 commit: each other table → `articles` last, with the pins.
+stage:  the same with pins that no reader takes; the run that goes on from there publishes them.
 Every commit carries the Delta application transaction `writer` = our epoch, so a commit on a
 table that another run has taken over fails.
 """
@@ -14,7 +15,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,9 +41,10 @@ class DatasetWriter:
     Deferred where the storage fails. Not for use from several threads at once.
     """
 
-    def __init__(self, storage: Storage, on_commit: Hook | None) -> None:
+    def __init__(self, storage: Storage, on_commit: Hook | None, *, resume: bool = False) -> None:
         self.storage = storage
         self.epoch = 0
+        self._resume = resume
         self._on_commit = on_commit
         self._tables: dict[str, Any] = {}
 
@@ -53,16 +55,19 @@ class DatasetWriter:
         config: StoreConfig | None = None,
         embeddings: Mapping[str, Mapping[str, Any]] | None = None,
         on_commit: Hook | None = None,
+        *,
+        resume: bool = False,
     ) -> DatasetWriter:
         """Take over a dataset, or make a new one; whatever was committed after its last version
         is taken out again.
 
         embeddings: table name (`embeddings/<slug>`) → metadata of its model, JSON values only.
+        resume: keep what an update has staged, and go on from there.
         on_commit: called with the table's name after each commit of a table.
         Raises StoreError where something else lies at the root, the store does not keep
         conditional puts, or an embeddings table of that name holds another model.
         """
-        writer = cls(open_storage(root, config), on_commit)
+        writer = cls(open_storage(root, config), on_commit, resume=resume)
         log.claim(writer.storage)
         # as JSON gives them back
         models = {table: json.loads(json.dumps(dict(m))) for table, m in (embeddings or {}).items()}
@@ -70,25 +75,46 @@ class DatasetWriter:
         writer._take_over()
         return writer
 
-    def commit(self, files: Sequence[DataFile], note: Mapping[str, Any] | None = None) -> int:
+    def commit(
+        self,
+        files: Sequence[DataFile],
+        note: Mapping[str, Any] | None = None,
+        removed: Mapping[str, Collection[str]] | None = None,
+        *,
+        staged: bool = False,
+    ) -> int:
         """Make files the next version of the dataset; returns its number.
 
-        note: JSON values without secrets, kept in the log.
+        note: JSON values without secrets, kept in the log. removed: by table, the names of files
+        that belong to the dataset no more. staged: no version; a later commit publishes it.
         """
+        gone = {table: frozenset(paths) for table, paths in (removed or {}).items() if paths}
         by_table: defaultdict[str, dict[str, DataFile]] = defaultdict(dict)
         for file in files:
             by_table[file.table][file.path] = file
-        unknown = sorted(set(by_table) - set(self._tables))
+        touched = {*by_table, *gone}
+        unknown = sorted(touched - set(self._tables))
         if unknown:
             raise ValueError(f"files of tables that this writer has not opened: {unknown}")
-        for table in sorted(set(by_table) - {"articles"}):
-            self._commit(table, partial(_adds, by_table[table]))
+
+        def change(table: str) -> Callable[[], list[Any]]:
+            return partial(self._change, table, by_table[table], gone.get(table, frozenset()))
+
+        for table in sorted(touched - {"articles"}):
+            self._commit(table, change(table))
         pins = {name: int(handle.version()) for name, handle in sorted(self._tables.items())}
         del pins["articles"]
-        metadata = {log.PINS: json.dumps(pins, sort_keys=True)}
+        metadata = {log.STAGED if staged else log.PINS: json.dumps(pins, sort_keys=True)}
         if note:
             metadata[log.NOTE] = json.dumps(dict(note), sort_keys=True)
-        return self._commit("articles", partial(_adds, by_table["articles"]), metadata)
+        return self._commit("articles", change("articles"), metadata)
+
+    def _change(self, table: str, files: Mapping[str, DataFile], gone: frozenset[str]) -> list[Any]:
+        adds = [_add(files[path]) for path in sorted(files)]
+        if not gone - files.keys():
+            return adds
+        rows = log.added_files(self._tables[table]).to_pylist()
+        return adds + [_remove(row) for row in rows if row["path"] in gone - files.keys()]
 
     def check(self) -> None:
         """Raise StaleWriterError where another run has begun."""
@@ -129,8 +155,7 @@ class DatasetWriter:
         ):
             raise log.lost_table(self.storage, "articles")
         self._open_table("articles", None)
-        pinned = log.newest_pinned(self.storage, int(self._tables["articles"].version()))
-        pins = (pinned.pins or {}) if pinned else {}
+        _, pins = self._base()
         for table in sorted(pins):
             if not log.table_exists(self.storage, table):
                 raise log.lost_table(self.storage, table)
@@ -152,16 +177,31 @@ class DatasetWriter:
         epochs = [handle.transaction_version(log.WRITER) or 0 for handle in self._tables.values()]
         self.epoch = max(epochs) + 1
         self._commit("articles", list, taking=True)
-        pinned = log.newest_pinned(self.storage, int(self._tables["articles"].version()))
-        pins = (pinned.pins or {}) if pinned else {}
+        self._drop_staged()
+        base, pins = self._base()
         for table in sorted(pins):  # another run may have pinned a new table meanwhile
             self._open_table(table, None)
         for table in sorted(set(self._tables) - {"articles"}):
             # computed anew at each try, because an older run may have committed in between
             undo = self._undo(table, pins.get(table))
             self._commit(table, undo, taking=True)
-        if pinned is None:
+        if base is None:
             self.commit([])
+
+    def _base(self) -> tuple[log.Commit | None, dict[str, int]]:
+        """The state to go on from, and its pins."""
+        find = log.newest_state if self._resume else log.newest_pinned
+        base = find(self.storage, int(self._tables["articles"].version()))
+        return base, (base.pins or base.staged or {}) if base else {}
+
+    def _drop_staged(self) -> None:
+        """Take out of `articles` what was staged for a version that nobody will publish."""
+        state = log.newest_state(self.storage, int(self._tables["articles"].version()))
+        if self._resume or state is None or state.staged is None:
+            return
+        base, pins = self._base()
+        metadata = {log.STAGED: json.dumps(pins, sort_keys=True)}
+        self._commit("articles", self._undo("articles", base.version if base else None), metadata)
 
     def _undo(self, table: str, pin: int | None) -> Callable[[], list[Any]]:
         """What brings a table back to its pinned state."""
@@ -200,7 +240,8 @@ class DatasetWriter:
             self._refresh(table, taking=taking)
             handle = self._tables[table]
             epoch = Transaction(log.WRITER, self.epoch)
-            properties = CommitProperties(custom_metadata=metadata, app_transactions=[epoch])
+            said = {**(metadata or {}), **self._time(table)}
+            properties = CommitProperties(custom_metadata=said or None, app_transactions=[epoch])
             write = partial(
                 handle.create_write_transaction,
                 actions(),
@@ -227,6 +268,13 @@ class DatasetWriter:
         raise StoreError(
             f"{self.storage.uri(table)} is being written by another program: stop it and run again"
         )
+
+    def _time(self, table: str) -> dict[str, str]:
+        """The time of a commit, for `articles` alone: readers go back by it."""
+        if table != "articles":
+            return {}
+        before = log.read_commit(self.storage, int(self._tables[table].version())).timestamp
+        return {log.TIME: str(max(_now(), round(before.timestamp() * 1000) + 1))}
 
     def _refresh(self, table: str, *, taking: bool = False) -> int:
         """Read what was committed since; the table's version. Raises StaleWriterError."""
@@ -285,10 +333,6 @@ def _same_model(table: str, model: dict[str, Any], found: dict[str, Any]) -> Non
             f"{table} holds embeddings of another model ({', '.join(differ)} differ): "
             "use the model that made it, or another dataset"
         )
-
-
-def _adds(files: Mapping[str, DataFile]) -> list[Any]:
-    return [_add(files[path]) for path in sorted(files)]
 
 
 def _add(file: DataFile) -> Any:
