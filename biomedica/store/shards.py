@@ -20,7 +20,15 @@ import pyarrow as pa
 from biomedica.schema import table_schema
 from biomedica.store.storage import Storage
 
-__all__ = ["DataFile", "key_column", "shard_of_file", "table_of", "write_file"]
+__all__ = [
+    "KEYED_TABLES",
+    "DataFile",
+    "is_sharded",
+    "key_column",
+    "shard_of_file",
+    "table_of",
+    "write_file",
+]
 
 MIB = 1 << 20
 _MAX_GROUP_BYTES = 64 * MIB
@@ -52,8 +60,19 @@ class DataFile:
         return cls(**values)
 
 
+KEYED_TABLES = {"enrichment": "pmid", "pubmed_files": "file"}
+"""Tables of one row a key, and the key: newer rows replace older ones by new files (`keyed.py`)."""
+
+
+def is_sharded(table: str) -> bool:
+    """Whether the table's rows belong to a shard, so that `superseded` may hide them."""
+    return table not in KEYED_TABLES and table != "superseded"
+
+
 def key_column(table: str) -> str:
     """The column whose range is kept in the log, so that readers can skip files."""
+    if table in KEYED_TABLES:
+        return KEYED_TABLES[table]
     return "pair_id" if table.startswith("embeddings/") else "article_id"
 
 
@@ -109,8 +128,8 @@ def _encode(table: str, batches: Iterable[pa.RecordBatch]) -> tuple[pa.Buffer, i
     key = key_column(table)
     sink = pa.BufferOutputStream()
     rows = nulls = 0
-    lows: list[str] = []
-    highs: list[str] = []
+    lows: list[Any] = []
+    highs: list[Any] = []
     with pq.ParquetWriter(sink, schema, **_settings(table)) as writer:
         for group in _row_groups(table, schema, batches):
             writer.write_table(group, row_group_size=group.num_rows)

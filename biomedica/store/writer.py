@@ -28,6 +28,9 @@ from biomedica.store.storage import Storage, open_storage
 
 __all__ = ["DatasetWriter"]
 
+_CARRIED = ("selection", "source", "snapshot", "listed")
+"""What the note of each version says until another one says otherwise."""
+
 _TRIES = 20
 """Commits in a row that may lose against an older run before we give up."""
 
@@ -45,6 +48,7 @@ class DatasetWriter:
         self.storage = storage
         self.epoch = 0
         self._resume = resume
+        self._carried: dict[str, Any] = {}
         self._on_commit = on_commit
         self._tables: dict[str, Any] = {}
 
@@ -57,11 +61,13 @@ class DatasetWriter:
         on_commit: Hook | None = None,
         *,
         resume: bool = False,
+        also: Sequence[str] = (),
     ) -> DatasetWriter:
         """Take over a dataset, or make a new one; whatever was committed after its last version
         is taken out again.
 
         embeddings: table name (`embeddings/<slug>`) → metadata of its model, JSON values only.
+        also: other tables that will be written, made where they are not there yet.
         resume: keep what an update has staged, and go on from there.
         on_commit: called with the table's name after each commit of a table.
         Raises StoreError where something else lies at the root, the store does not keep
@@ -71,7 +77,7 @@ class DatasetWriter:
         log.claim(writer.storage)
         # as JSON gives them back
         models = {table: json.loads(json.dumps(dict(m))) for table, m in (embeddings or {}).items()}
-        writer._open_tables(models)
+        writer._open_tables(models, also)
         writer._take_over()
         return writer
 
@@ -85,7 +91,8 @@ class DatasetWriter:
     ) -> int:
         """Make files the next version of the dataset; returns its number.
 
-        note: JSON values without secrets, kept in the log. removed: by table, the names of files
+        note: JSON values without secrets, kept in the log; what it does not say of the selection, the
+        source and its snapshot is as in the version before. removed: by table, the names of files
         that belong to the dataset no more. staged: no version; a later commit publishes it.
         """
         gone = {table: frozenset(paths) for table, paths in (removed or {}).items() if paths}
@@ -105,8 +112,10 @@ class DatasetWriter:
         pins = {name: int(handle.version()) for name, handle in sorted(self._tables.items())}
         del pins["articles"]
         metadata = {log.STAGED if staged else log.PINS: json.dumps(pins, sort_keys=True)}
-        if note:
-            metadata[log.NOTE] = json.dumps(dict(note), sort_keys=True)
+        whole = self._carried | dict(note or {})
+        if whole:
+            metadata[log.NOTE] = json.dumps(whole, sort_keys=True)
+        self._carried = {name: whole[name] for name in _CARRIED if name in whole}
         return self._commit("articles", change("articles"), metadata)
 
     def _change(self, table: str, files: Mapping[str, DataFile], gone: frozenset[str]) -> list[Any]:
@@ -144,7 +153,7 @@ class DatasetWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open_tables(self, models: Mapping[str, dict[str, Any]]) -> None:
+    def _open_tables(self, models: Mapping[str, dict[str, Any]], also: Sequence[str]) -> None:
         """Make what was never there, and nothing that was lost."""
         others = (table for table in log.CORE_TABLES if table != "articles")
         if (
@@ -159,7 +168,7 @@ class DatasetWriter:
         for table in sorted(pins):
             if not log.table_exists(self.storage, table):
                 raise log.lost_table(self.storage, table)
-        for table in (*log.CORE_TABLES, *sorted(models), *sorted(pins)):
+        for table in (*log.CORE_TABLES, *sorted(models), *sorted(also), *sorted(pins)):
             self._open_table(table, models.get(table))
 
     def _open_table(self, table: str, model: dict[str, Any] | None) -> None:
@@ -179,6 +188,8 @@ class DatasetWriter:
         self._commit("articles", list, taking=True)
         self._drop_staged()
         base, pins = self._base()
+        note = base.note if base else {}
+        self._carried = {name: note[name] for name in _CARRIED if name in note}
         for table in sorted(pins):  # another run may have pinned a new table meanwhile
             self._open_table(table, None)
         for table in sorted(set(self._tables) - {"articles"}):
