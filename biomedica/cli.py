@@ -173,7 +173,10 @@ def sample(
 @app.command()
 def ids(
     source: Annotated[
-        str, typer.Option("--source", help="Folder or s3://bucket/prefix in PMC's layout.")
+        str,
+        typer.Option(
+            "--source", help="Folder, of packages too, or s3://bucket/prefix in PMC's layout."
+        ),
     ],
     where: Annotated[
         str | None, typer.Option(help="A DuckDB condition on the metadata, \"license_code = 'CC BY'\".")
@@ -202,7 +205,10 @@ def ids(
 @app.command()
 def build(
     source: Annotated[
-        str | None, typer.Option("--source", help="Folder or s3://bucket/prefix in PMC's layout.")
+        str | None,
+        typer.Option(
+            "--source", help="Folder, of packages too, or s3://bucket/prefix in PMC's layout."
+        ),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option("--out", "--dataset", help="Root URI of the dataset.")

@@ -208,7 +208,7 @@ class JobConfig(_Section):
 class BuildConfig(JobConfig):
     """Everything `biomedica build` knows."""
 
-    source: str = Field(min_length=1, description="URI or folder in PMC's layout")
+    source: str = Field(min_length=1, description="URI or folder in PMC's layout, or of packages")
     ids: tuple[str, ...] | None = Field(
         None, description="article ids, or files of them; absent: all of the source"
     )

@@ -42,7 +42,11 @@ REJECT_REASONS: dict[str, dict[str, str]] = {
         "unknown_id": "the source does not have this article",
         "metadata_invalid": "the metadata is not the JSON object that PMC describes",
         "metadata_mismatch": "the metadata speaks of another article than its key",
-        "xml_missing": "the metadata names an XML that the source does not have",
+        "xml_missing": "the source does not have the article's XML",
+        "xml_ambiguous": "the package or folder holds several XML files that may be the article",
+        "package_corrupt": "the package is truncated or damaged, or no tar archive packed by gzip",
+        "package_unsafe": "the package holds links, devices, paths that lead out, two files of one name,"
+        " or unpacks without end",
         "kills_worker": "the article ended its worker process twice, alone",
     },
     "parse": {

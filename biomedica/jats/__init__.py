@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from biomedica.jats.article import Article, Figure, FigureReject, Graphic, License, Mention
+from biomedica.jats.composed import complete_metadata
 from biomedica.jats.parser import PARSER_VERSION, parse_article
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "Graphic",
     "License",
     "Mention",
+    "complete_metadata",
     "parse_article",
 ]

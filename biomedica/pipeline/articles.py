@@ -15,7 +15,7 @@ from biomedica.config import BuildConfig
 from biomedica.errors import Deferred, Rejected
 from biomedica.ids import parse_article_id
 from biomedica.imaging import DecodedImage, decode
-from biomedica.jats import parse_article
+from biomedica.jats import complete_metadata, parse_article
 from biomedica.jats.article import Article, Figure, Graphic
 from biomedica.licenses import Resolved, admit, resolve
 from biomedica.pipeline.prefetch import read_ahead
@@ -217,7 +217,7 @@ class ArticleBuilder:
         admit(
             code=resolved.code,
             group=resolved.group,
-            is_open_access=source.metadata.is_pmc_openaccess,
+            is_open_access=complete_metadata(source.metadata, article).is_pmc_openaccess,
             config=self.config.license,
         )
         return resolved

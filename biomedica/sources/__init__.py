@@ -18,6 +18,7 @@ from biomedica.sources.media import (
 )
 from biomedica.sources.media import resolve as resolve_media
 from biomedica.sources.metadata import parse_metadata
+from biomedica.sources.oa_package import PackageSource, holds_packages
 from biomedica.sources.pmc_cloud import PmcCloudSource
 from biomedica.sources.protocol import LISTING, Metadata, Source, SourceArticle
 
@@ -30,9 +31,11 @@ __all__ = [
     "Match",
     "MediaIndex",
     "Metadata",
+    "PackageSource",
     "PmcCloudSource",
     "Source",
     "SourceArticle",
+    "holds_packages",
     "is_image_name",
     "normalise_href",
     "open_source",
@@ -46,7 +49,7 @@ __all__ = [
 
 def open_source(uri: str, fetch: FetchConfig | None = None) -> Source:
     """The source at `uri`: a folder in PMC's layout (a path or a file:// URI), or a bucket and prefix
-    in the same layout, s3://bucket/prefix.
+    in the same layout, s3://bucket/prefix; or a folder of packages (`holds_packages`), unpacked or not.
 
     fetch: how the bucket is reached; a folder needs none of it. A bucket is not asked anything yet:
     `list_articles` raises SourceError where it cannot be read, and this for another scheme or a
@@ -54,7 +57,7 @@ def open_source(uri: str, fetch: FetchConfig | None = None) -> Source:
     """
     match uri.partition(":")[0].lower() if is_uri(uri) else "file":
         case "file":
-            return DirectorySource(uri)
+            return PackageSource(uri) if holds_packages(uri) else DirectorySource(uri)
         case "s3":
             return PmcCloudSource(uri, fetch)
     raise SourceError(

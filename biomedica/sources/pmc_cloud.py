@@ -189,12 +189,22 @@ class PmcCloudSource:
         first = self.bucket.probe(f"{self.base}metadata/PMC")
         if first.objects or first.truncated:
             return
-        prefixes = (f"{self.base}PMC{digit}" for digit in range(1, 10))
-        if not any(self.bucket.probe(prefix).prefixes for prefix in prefixes):
+        pages = [self.bucket.probe(f"{self.base}PMC{digit}") for digit in range(1, 10)]
+        if not any(page.prefixes for page in pages):
+            keys = [key for page in pages for key, *_ in page.objects]
+            if any(key.endswith(".tar.gz") for key in keys) or self._holds_oa_package():
+                raise SourceError(
+                    f"{self.uri} holds packages PMC1.tar.gz, which are read from a folder: copy them "
+                    "to a folder and give its path"
+                )
             raise SourceError(
                 f"{self.uri} is not in PMC's layout: give the bucket or prefix that holds "
                 "metadata/PMC1.1.json and PMC1.1/PMC1.1.xml"
             )
+
+    def _holds_oa_package(self) -> bool:
+        page = self.bucket.probe(f"{self.base}oa_package/")
+        return bool(page.objects or page.prefixes)
 
     def _look_up(self, wanted: Keys, pool: Executor) -> Listed:
         numbers, versions = split_key(wanted)

@@ -44,6 +44,8 @@ class Metadata:
     invalid_media: tuple[str, ...] = ()
     """media URLs whose key is outside the article's prefix, or unsafe: never read"""
     extra: Mapping[str, Any] | None = None
+    is_composed: bool = False
+    """there is no metadata JSON: what is missing here the XML says (`jats.complete_metadata`)"""
 
 
 class SourceArticle(Protocol):

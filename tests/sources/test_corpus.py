@@ -114,8 +114,6 @@ def test_media_bytes_agree_with_their_checksums(source: DirectorySource) -> None
     assert article.media_read == len(article.metadata.media) == 20
 
 
-def test_other_folders_of_the_corpus_are_no_source(corpus: Path) -> None:
-    with pytest.raises(SourceError, match="legacy packages"):
-        open_source(str(corpus / "oa_package"))
+def test_another_folder_of_the_corpus_is_no_source(corpus: Path) -> None:
     with pytest.raises(SourceError, match="not in PMC's layout"):
         open_source(str(corpus / "xml"))

@@ -469,8 +469,8 @@ def test_folders_that_are_no_source(root: Path, tmp_path: Path) -> None:
     (empty / "PMC1.1").mkdir()
     (empty / "notes.txt").touch()
     assert "not in PMC's layout" in refused_source(str(empty))
-    (empty / "PMC13900.tar.gz").touch()
-    assert "legacy packages" in refused_source(str(empty))
+    (empty / "article.nxml").touch()
+    assert "give the folder above it" in refused_source(str(empty))
     (empty / "metadata").mkdir()
     assert "holds no PMC" in refused_source(str(empty))
 
