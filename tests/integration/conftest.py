@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from biomedica.config import BuildConfig, load_config
 from biomedica.pipeline import RunReport, run_build
 from biomedica.store import Dataset
+from tests.seaweed import Endpoint
 
 ARTICLES = 30
 
@@ -57,7 +59,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
 def build(
     source: Path, out: Path, ids: Sequence[str] | None = None, *, quiet: bool = True, **options: Any
 ) -> RunReport:
-    """`run_build` with settings by their names, dots written as two underscores."""
+    """`run_build` with settings by their names, dots written as two underscores.
+
+    One worker where a model is loaded: the start of torch costs more than to embed the sample.
+    """
     overrides = {name.replace("__", "."): value for name, value in options.items()}
     values = {
         "source": str(source),
@@ -65,9 +70,29 @@ def build(
         "ids": list(ids) if ids is not None else None,
         "runtime.gpus": 0,
         "runtime.articles_per_shard": 7,
+        "runtime.workers": 1 if overrides.get("embed.models") else None,
         **overrides,
     }
     return run_build(load_config(BuildConfig, None, values), quiet=quiet)
+
+
+@pytest.fixture(scope="session")
+def built(
+    sample: Path, checkpoint: str, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The sample built in one go into a folder, with embeddings. Tests leave it as it is."""
+    out = tmp_path_factory.mktemp("built") / "dataset"
+    assert build(sample, out, embed__models=[checkpoint]).complete
+    return out
+
+
+@pytest.fixture(scope="session")
+def built_corpus(
+    corpus: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, RunReport]:
+    """The real articles built into a folder."""
+    out = tmp_path_factory.mktemp("corpus") / "out"
+    return out, build(corpus / "cloud", out)
 
 
 KEYS = {
@@ -103,6 +128,22 @@ def assert_same(one: Path | Dataset, other: Path | Dataset, *, same_source: bool
         assert len(keys) == len(set(keys))
         assert keys == [tuple(row[name] for name in key) for row in second]
         assert first == second
+
+
+def upload(server: Endpoint, bucket: str, folder: Path, prefix: str) -> None:
+    """The files of a folder as objects below a prefix."""
+    client = server.client()
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(
+            lambda path: client.put_object(
+                Bucket=bucket,
+                Key=f"{prefix}/{path.relative_to(folder).as_posix()}",
+                Body=path.read_bytes(),
+            ),
+            paths,
+        ):
+            continue
 
 
 def data_files(root: Path | Dataset) -> dict[str, bytes]:

@@ -85,11 +85,9 @@ MEDIA: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
-def victims(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def victims(built: Path) -> list[str]:
     """Articles with pairs, and one file of each, from a healthy build."""
-    out = tmp_path_factory.mktemp("healthy") / "out"
-    build(sample, out)
-    for row in rows(out, "pairs"):
+    for row in rows(built, "pairs"):
         if row["graphic_position"] == 1:
             MEDIA.setdefault(row["article_id"], row["image"]["path"])
     return sorted(MEDIA)

@@ -25,15 +25,6 @@ from tests.integration.conftest import assert_same, build, data_files, rows
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
-@pytest.fixture(scope="module")
-def built(sample: Path, checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample built in one go, with embeddings."""
-    out = tmp_path_factory.mktemp("built") / "dataset"
-    report = build(sample, out, embed__models=[checkpoint])
-    assert report.complete
-    return out
-
-
 def articles_of(sample: Path) -> list[str]:
     return sorted(path.stem for path in (sample / "metadata").glob("*.json"))
 
@@ -68,7 +59,7 @@ def test_building_again_reads_and_commits_nothing(sample: Path, built: Path, che
 
 
 def test_same_in_same_out(sample: Path, built: Path, checkpoint: str, tmp_path: Path) -> None:
-    build(sample, tmp_path / "again", embed__models=[checkpoint])
+    build(sample, tmp_path / "again", embed__models=[checkpoint], runtime__workers=2)
     assert data_files(tmp_path / "again") == data_files(built)
 
 
@@ -134,9 +125,8 @@ def test_embed_adds_a_model_to_what_exists(
     out = tmp_path / "out"
     build(sample, out)
     assert not [table for table in Dataset.open(str(out)).tables if table.startswith("embeddings/")]
-    config = load_config(
-        JobConfig, None, {"dataset": str(out), "embed.models": [checkpoint], "runtime.gpus": gpus}
-    )
+    values = {"dataset": str(out), "embed.models": [checkpoint], "runtime.gpus": gpus}
+    config = load_config(JobConfig, None, values | {"runtime.workers": 1})
     report = run_embed(config, quiet=True)
     assert report.complete
     assert sum(report.embeddings.values()) == Dataset.open(str(out)).count("pairs")

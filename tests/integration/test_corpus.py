@@ -16,12 +16,6 @@ from tests.integration.conftest import build, rows
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
-@pytest.fixture(scope="module")
-def built(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunReport]:
-    out = tmp_path_factory.mktemp("corpus") / "out"
-    return out, build(corpus / "cloud", out)
-
-
 def hrefs(path: Path) -> Iterator[str | None]:
     """The href of every graphic in document order, by local name."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
@@ -30,8 +24,8 @@ def hrefs(path: Path) -> Iterator[str | None]:
             yield next((v for k, v in element.attrib.items() if k.rpartition("}")[2] == "href"), None)
 
 
-def test_every_article_is_accounted_for(corpus: Path, built: tuple[Path, RunReport]) -> None:
-    out, report = built
+def test_every_article_is_accounted_for(corpus: Path, built_corpus: tuple[Path, RunReport]) -> None:
+    out, report = built_corpus
     listed = {path.stem for path in (corpus / "cloud" / "metadata").glob("*.json")}
     whole = {r["article_id"] for r in rows(out, "rejects") if r["stage"] in ("source", "parse")}
     assert {row["article_id"] for row in rows(out, "articles")} | whole == listed
@@ -39,8 +33,10 @@ def test_every_article_is_accounted_for(corpus: Path, built: tuple[Path, RunRepo
     assert report.complete
 
 
-def test_every_graphic_is_a_pair_or_a_reject(corpus: Path, built: tuple[Path, RunReport]) -> None:
-    out, _ = built
+def test_every_graphic_is_a_pair_or_a_reject(
+    corpus: Path, built_corpus: tuple[Path, RunReport]
+) -> None:
+    out, _ = built_corpus
     pairs = Counter(row["article_id"] for row in rows(out, "pairs"))
     rejects = [row for row in rows(out, "rejects") if row["graphic_index"] is not None]
     for article in rows(out, "articles"):
@@ -56,9 +52,11 @@ def test_every_graphic_is_a_pair_or_a_reject(corpus: Path, built: tuple[Path, Ru
                 assert named[row["graphic_index"] - 1] is None
 
 
-def test_every_image_file_is_used_named_or_listed(corpus: Path, built: tuple[Path, RunReport]) -> None:
+def test_every_image_file_is_used_named_or_listed(
+    corpus: Path, built_corpus: tuple[Path, RunReport]
+) -> None:
     """jats.md §8, 10b: a pair, the file of a rejected graphic, or `unreferenced_media`."""
-    out, _ = built
+    out, _ = built_corpus
     used: dict[str, set[str]] = {}
     for row in rows(out, "pairs"):
         used.setdefault(row["article_id"], set()).add(row["image"]["path"])
@@ -79,16 +77,16 @@ def test_every_image_file_is_used_named_or_listed(corpus: Path, built: tuple[Pat
         assert not {file for file in left if file not in stems and file.rpartition(".")[0] not in stems}
 
 
-def test_all_promises_hold(corpus: Path, built: tuple[Path, RunReport]) -> None:
-    out, _ = built
+def test_all_promises_hold(corpus: Path, built_corpus: tuple[Path, RunReport]) -> None:
+    out, _ = built_corpus
     report = verify(str(out))
     recount(str(out), str(corpus / "cloud"), report)
     assert report.ok
     assert not report.findings
 
 
-def test_a_second_build_reads_no_article(corpus: Path, built: tuple[Path, RunReport]) -> None:
-    out, first = built
+def test_a_second_build_reads_no_article(corpus: Path, built_corpus: tuple[Path, RunReport]) -> None:
+    out, first = built_corpus
     again = build(corpus / "cloud", out)
     assert again.articles_skipped == again.articles_requested == first.articles_requested
     assert (again.media_read, again.bytes_read, again.version) == (0, 0, first.version)

@@ -15,16 +15,9 @@ from PIL import Image
 import biomedica
 from biomedica import __version__
 from biomedica.errors import ConfigError, StoreError
-from tests.integration.conftest import build, rows
+from tests.integration.conftest import rows
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
-
-
-@pytest.fixture(scope="module")
-def built(sample: Path, checkpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("doors") / "dataset"
-    build(sample, out, embed__models=[checkpoint])
-    return out
 
 
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:

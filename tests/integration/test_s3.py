@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ import pytest
 
 import biomedica
 from biomedica.config import StoreConfig
+from biomedica.pipeline import RunReport
 from biomedica.store import Dataset, verify
 from tests.faulty import FaultyProxy
-from tests.integration.conftest import assert_same, build, data_files, rows
+from tests.integration.conftest import assert_same, build, data_files, rows, upload
 from tests.seaweed import Endpoint
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -47,20 +48,14 @@ class Bucket:
     def open(self, path: str) -> Dataset:
         return Dataset.open(self.uri(path), self.config())
 
+    def has_pairs(self, path: str) -> bool:
+        """Whether a file with pairs is there, committed or not."""
+        keys = self.endpoint.keys(self.name, f"{path}/pairs/")
+        return any(key.endswith(".parquet") and "_delta_log" not in key for key in keys)
+
     def upload(self, folder: Path, prefix: str) -> str:
         """The files of a folder as objects; the URI of the prefix."""
-        client = self.endpoint.client()
-        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-        with ThreadPoolExecutor(8) as pool:
-            for _ in pool.map(
-                lambda path: client.put_object(
-                    Bucket=self.name,
-                    Key=f"{prefix}/{path.relative_to(folder).as_posix()}",
-                    Body=path.read_bytes(),
-                ),
-                paths,
-            ):
-                continue
+        upload(self.endpoint, self.name, folder, prefix)
         return self.uri(prefix)
 
     def start(self, *arguments: object, **variables: str | None) -> subprocess.Popen[str]:
@@ -94,16 +89,39 @@ def bucket(s3_server: Endpoint) -> Iterator[Bucket]:
 
 
 @pytest.fixture(scope="module")
-def whole(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample built into a folder."""
-    out = tmp_path_factory.mktemp("whole") / "out"
-    build(sample, out)
-    return out
+def articles(sample: Path) -> list[str]:
+    return sorted(path.stem for path in (sample / "metadata").glob("*.json"))[:FEW]
+
+
+@dataclass
+class Falling:
+    """A build whose endpoint goes down once it has written a file."""
+
+    bucket: Bucket
+    command: list[str]
+    process: subprocess.Popen[str]
+    ended: Future[tuple[str, str]]
+    """what it wrote to stdout and stderr"""
 
 
 @pytest.fixture(scope="module")
-def articles(sample: Path) -> list[str]:
-    return sorted(path.stem for path in (sample / "metadata").glob("*.json"))[:FEW]
+def falling(bucket: Bucket, sample: Path) -> Iterator[Falling]:
+    """In the background: a run is patient with its store for a minute, and other tests need not be."""
+    own = Bucket(bucket.endpoint, "falls")
+    own.endpoint.client().create_bucket(Bucket=own.name)
+    command = ["build", "--source", str(sample), "--out", own.uri("out"), "--json"]
+    command += ["--set", "runtime.articles_per_shard=3", "--set", "runtime.commit_seconds=0"]
+    with FaultyProxy(bucket.endpoint.url, seed=0, **NO_FAULTS) as proxy, ThreadPoolExecutor(1) as pool:
+        process = own.start(*command, "--endpoint-url", proxy.endpoint)
+
+        def fall() -> tuple[str, str]:
+            while process.poll() is None and not own.has_pairs("out"):
+                time.sleep(0.05)
+            proxy.down = True
+            return process.communicate()
+
+        yield Falling(own, command, process, pool.submit(fall))
+        process.kill()
 
 
 def last_object(out: str) -> dict[str, Any]:
@@ -119,6 +137,7 @@ KEYS = re.compile(
 """All that may lie under a dataset's root."""
 
 
+@pytest.mark.usefixtures("falling")
 def test_every_command_on_a_bucket_and_no_trace_of_the_keys(
     bucket: Bucket, sample: Path, articles: list[str], checkpoint: str, tmp_path: Path
 ) -> None:
@@ -214,40 +233,12 @@ def test_an_endpoint_that_is_down_at_the_start(bucket: Bucket, sample: Path) -> 
     assert last_object(out) == {"error": line.removeprefix("error: "), "exit_status": 2}
 
 
-def test_an_endpoint_that_goes_down_in_mid_run(
-    bucket: Bucket, sample: Path, whole: Path, tmp_path: Path
-) -> None:
-    """The run stops with one sentence and status 1, and the second one completes it."""
-    root = bucket.uri("falls")
-    options = ["--source", sample, "--out", root, "--json", "--set", "runtime.articles_per_shard=3"]
-    options += ["--set", "runtime.commit_seconds=0"]
-    with FaultyProxy(bucket.endpoint.url, seed=0, **NO_FAULTS) as proxy:
-        process = bucket.start("build", *options, "--endpoint-url", proxy.endpoint)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if any(".parquet" in key for key in bucket.endpoint.keys(bucket.name, "falls/pairs/")):
-                break
-            time.sleep(0.05)
-        proxy.down = True
-        out, errors = process.communicate(timeout=240)
-    assert process.returncode == 1, errors[-3000:]
-    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert "now" in line
-    assert "run the same command again" in line
-    assert "Traceback" not in errors
-    assert last_object(out)["exit_status"] == 1
-    bucket.run("build", *options, "--endpoint-url", bucket.endpoint.url)
-    assert_same(bucket.open("falls"), whole)
-    assert verify(root, bucket.config(), repair=True).ok
-    assert not verify(root, bucket.config()).findings
-
-
 def test_a_source_that_spoils_its_answers(
-    bucket: Bucket, sample: Path, whole: Path, articles: list[str]
+    bucket: Bucket, sample: Path, built: Path, articles: list[str]
 ) -> None:
     """503, resets, truncated and corrupted bodies: the same tables; what cannot be had now waits."""
     source, root = bucket.upload(sample, "spoilt-source"), bucket.uri("spoilt")
-    pairs = [row["pair_id"] for row in rows(whole, "pairs")]
+    pairs = [row["pair_id"] for row in rows(built, "pairs")]
     broken, silent = pairs[0], sorted({pair.partition("/")[0] for pair in pairs})[-1]
     waiting = {broken.partition("/")[0], silent}
     always = {f"/{broken}": "corrupted", f"/{silent}/{silent}.xml": "unavailable"}
@@ -260,24 +251,41 @@ def test_a_source_that_spoils_its_answers(
         )
     report = last_object(out)
     assert {article for article, _ in report["deferred"]} == waiting
-    written = [row for row in rows(whole, "articles") if row["article_id"] not in waiting]
+    written = [row for row in rows(built, "articles") if row["article_id"] not in waiting]
     assert [row["article_id"] for row in rows(bucket.open("spoilt"), "articles")] == [
         row["article_id"] for row in written
     ]
     again, _ = bucket.run(*options, "--source-endpoint-url", bucket.endpoint.url)
     assert last_object(again)["articles"] == len(waiting)
-    assert_same(bucket.open("spoilt"), whole, same_source=False)
+    assert_same(bucket.open("spoilt"), built, same_source=False)
     assert verify(root, bucket.config()).ok
 
 
-def test_real_articles_from_bucket_to_bucket(bucket: Bucket, corpus: Path, tmp_path: Path) -> None:
+def test_real_articles_from_bucket_to_bucket(
+    bucket: Bucket, corpus: Path, built_corpus: tuple[Path, RunReport]
+) -> None:
     """Row for row the tables of a build from folder to folder."""
     source, root = bucket.upload(corpus / "cloud", "cloud"), bucket.uri("cloud-built")
-    build(corpus / "cloud", tmp_path / "out")
     url = bucket.endpoint.url
     ends = ("--endpoint-url", url, "--source-endpoint-url", url)
     report = last_object(bucket.run("build", "--source", source, "--out", root, *ends, "--json")[0])
     assert report["articles_requested"] == report["articles"] + report["articles_rejected"]
-    assert_same(bucket.open("cloud-built"), tmp_path / "out", same_source=False)
+    assert_same(bucket.open("cloud-built"), built_corpus[0], same_source=False)
     found = last_object(bucket.run("verify", root, "--source", source, *ends, "--json")[0])
     assert found["ok"]
+
+
+def test_an_endpoint_that_goes_down_in_mid_run(built: Path, falling: Falling) -> None:
+    """The run stops with one sentence and status 1, and the second one completes it."""
+    out, errors = falling.ended.result()
+    assert falling.process.returncode == 1, errors[-3000:]
+    (line,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert "now" in line
+    assert "run the same command again" in line
+    assert "Traceback" not in errors
+    assert last_object(out)["exit_status"] == 1
+    bucket = falling.bucket
+    bucket.run(*falling.command, "--endpoint-url", bucket.endpoint.url)
+    assert_same(bucket.open("out"), built)
+    assert verify(bucket.uri("out"), bucket.config(), repair=True).ok
+    assert not verify(bucket.uri("out"), bucket.config()).findings

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import build, rows
+from tests.integration.conftest import rows
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -27,10 +27,8 @@ def truth(sample: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def built(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    out = tmp_path_factory.mktemp("truth") / "out"
-    build(sample, out)
-    return {table: rows(out, table) for table in ("articles", "pairs", "rejects")}
+def tables(built: Path) -> Rows:
+    return {table: rows(built, table) for table in ("articles", "pairs", "rejects")}
 
 
 def plain(value: Any) -> Any:
@@ -57,28 +55,28 @@ def agree(found: Any, expected: Any, where: str) -> None:
         assert found == expected, where
 
 
-def test_articles(truth: dict[str, dict[str, Any]], built: Rows) -> None:
+def test_articles(truth: dict[str, dict[str, Any]], tables: Rows) -> None:
     expected = {name: one["article"] for name, one in truth.items() if one["outcome"] == "article"}
-    found = {row["article_id"]: plain(row) for row in built["articles"]}
+    found = {row["article_id"]: plain(row) for row in tables["articles"]}
     assert set(found) == set(expected)
     for name, article in expected.items():
         agree(found[name], article, name)
 
 
-def test_pairs(truth: dict[str, dict[str, Any]], built: Rows) -> None:
+def test_pairs(truth: dict[str, dict[str, Any]], tables: Rows) -> None:
     expected = {pair["pair_id"]: pair for one in truth.values() for pair in one["pairs"]}
-    found = {row["pair_id"]: plain(row) for row in built["pairs"]}
+    found = {row["pair_id"]: plain(row) for row in tables["pairs"]}
     assert set(found) == set(expected)
     for name, pair in expected.items():
         known = {column: value for column, value in pair.items() if column not in TRUTH_ONLY}
         agree(found[name], known | {"image": {"path": pair["image"]}}, name)
 
 
-def test_rejects(truth: dict[str, dict[str, Any]], built: Rows) -> None:
+def test_rejects(truth: dict[str, dict[str, Any]], tables: Rows) -> None:
     def key(row: dict[str, Any]) -> tuple[Any, ...]:
         return (row["article_id"], row["graphic_index"], row["stage"], row["reason"], row["item"])
 
     expected = Counter(
         key({"article_id": name, **row}) for name, one in truth.items() for row in one["rejects"]
     )
-    assert Counter(map(key, built["rejects"])) == expected
+    assert Counter(map(key, tables["rejects"])) == expected
