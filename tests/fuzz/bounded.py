@@ -1,0 +1,87 @@
+"""Runs numbered trials in a process of bounded memory that is ended when one takes too long."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+__all__ = ["Result", "run"]
+
+Trial = Callable[[int], str]
+
+
+@dataclass
+class Result:
+    """outcomes: how often each came. findings: what went wrong, by number. memory: MiB, the most."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    findings: dict[int, str] = field(default_factory=dict)
+    memory: int = 0
+
+
+def run(
+    trial: Trial, numbers: range, *, seconds: float, headroom: int, verbose: bool = False
+) -> Result:
+    """Every number's outcome; what a trial raises, warns of or dies of is a finding.
+
+    seconds: wall time of one trial. headroom: bytes of memory beyond what this process has.
+    """
+    result, left, start = Result(), numbers, time.monotonic()
+    while left:
+        here, there = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("fork").Process(
+            target=_work, args=(trial, left, headroom, there), daemon=True
+        )
+        process.start()
+        there.close()
+        number = left.start
+        for number in left:
+            answer = _answer(here, seconds)
+            if answer is None:
+                result.findings[number] = f"no answer in {seconds:g} s, or the process died"
+                break
+            outcome, finding, memory = answer
+            result.memory = max(result.memory, memory)
+            if finding:
+                result.findings[number] = finding
+            else:
+                result.outcomes[outcome] += 1
+            if verbose and (number + 1 - numbers.start) % 1000 == 0:
+                rate = (number + 1 - numbers.start) / (time.monotonic() - start)
+                print(f"{number + 1:,}: {rate:.0f}/s, {len(result.findings)} findings", file=sys.stderr)
+        process.kill()
+        process.join()
+        here.close()
+        left = range(number + 1, left.stop)
+    return result
+
+
+def _answer(here: Connection, seconds: float) -> tuple[str, str, int] | None:
+    try:
+        return here.recv() if here.poll(seconds) else None
+    except EOFError:
+        return None
+
+
+def _work(trial: Trial, numbers: range, headroom: int, there: Connection) -> None:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + headroom
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    warnings.simplefilter("error")
+    for number in numbers:
+        outcome = finding = ""
+        try:
+            outcome = trial(number)
+        except Exception:  # noqa: BLE001 - whatever it raises is a finding
+            finding = traceback.format_exc()
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        there.send((outcome, finding, memory))
