@@ -103,7 +103,7 @@ def peak_mib() -> int:
 def take(root: Path, day: int) -> dict[str, object]:
     """Snapshot of the newest inventory; of the first day where the second is not there yet."""
     started = time.perf_counter()
-    taken = take_snapshot(open_source(str(root / "source")))
+    taken = take_snapshot(open_source(str(root / "source")), inventory=True)
     read = time.perf_counter()
     storage = open_storage(root / "dataset")
     written = write_snapshot(storage, taken.name, taken.rows.batches(), taken.info)

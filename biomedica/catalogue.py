@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["CHANGES", "CONDITION_COLUMNS", "METADATA", "SNAPSHOT"]
+__all__ = ["CHANGES", "CONDITION_COLUMNS", "METADATA", "OPTIONAL_TABLES", "SNAPSHOT"]
+
+OPTIONAL_TABLES = ("metadata",)
+"""Tables that a dataset has once a command has made them."""
 
 
 def _field(name: str, kind: pa.DataType, doc: str, source: str = "") -> pa.Field:

@@ -23,13 +23,22 @@ from biomedica.pipeline.blocks import (
     unpack_vectors,
 )
 from biomedica.pipeline.embedder import load_embedder, write_embeddings
+from biomedica.pipeline.metadata import MetadataReader
 from biomedica.pipeline.shard import ShardBuilder, fail
 from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
 from biomedica.pipeline.stored import StoredShard, stored_images
 from biomedica.schema import PixelSpec
 from biomedica.store import open_storage
 
-__all__ = ["BuildActor", "DecodeActor", "EmbedActor", "ParseActor", "StoredActor", "WriteActor"]
+__all__ = [
+    "BuildActor",
+    "DecodeActor",
+    "EmbedActor",
+    "MetadataActor",
+    "ParseActor",
+    "StoredActor",
+    "WriteActor",
+]
 
 Batch = dict[str, Any]
 
@@ -76,6 +85,17 @@ class ParseActor:
     def __call__(self, batch: Batch) -> pa.Table:
         summary, pixels = self.builder.build(_shard_spec(batch))
         return pack_pixels(summary, pixels, len(self.builder.specs))
+
+
+class MetadataActor:
+    """Reads the metadata of a shard of articles."""
+
+    def __init__(self, config: BuildConfig, snapshot: str) -> None:
+        self.reader = MetadataReader(config, snapshot)
+        _settle()
+
+    def __call__(self, batch: Batch) -> Batch:
+        return {"summary": [self.reader.read(_shard_spec(batch)).to_json()]}
 
 
 class StoredActor:

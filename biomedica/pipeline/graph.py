@@ -19,6 +19,7 @@ from biomedica.pipeline.actors import (
     BuildActor,
     DecodeActor,
     EmbedActor,
+    MetadataActor,
     ParseActor,
     StoredActor,
     WriteActor,
@@ -85,18 +86,35 @@ class Graph:
         """Embed images of shards that are in the store; alone: as for `build`."""
         return self._run([{"spec": spec.to_json()} for spec in specs], StoredActor, DecodeActor, alone)
 
+    def metadata(self, specs: Sequence[ShardSpec], snapshot: str) -> Generator[Summary, None, None]:
+        """Read the metadata of articles; snapshot: the name of the one that they stand in."""
+        rows = [{"shard": spec.shard, "packed": spec.packed} for spec in specs]
+        return self._run(rows, MetadataActor, MetadataActor, False, (snapshot,))
+
     def _run(
-        self, rows: list[dict[str, str]], whole: type, first: type, alone: bool
+        self,
+        rows: list[dict[str, str]],
+        whole: type,
+        first: type,
+        alone: bool,
+        more: tuple[Any, ...] = (),
     ) -> Generator[Summary, None, None]:
         with warnings.catch_warnings():
             # max_restarts and max_task_retries have no other door in 2.60 (ray.md §3)
             warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
-            data = self._dataset(rows, whole, first, alone)
+            data = self._dataset(rows, whole, first, alone, more)
         with _told(), contextlib.closing(iter(data.iter_rows())) as rows_out:
             for row in rows_out:
                 yield Summary.from_json(row["summary"])
 
-    def _dataset(self, rows: list[dict[str, str]], whole: type, first: type, alone: bool) -> Any:
+    def _dataset(
+        self,
+        rows: list[dict[str, str]],
+        whole: type,
+        first: type,
+        alone: bool,
+        more: tuple[Any, ...],
+    ) -> Any:
         import ray
 
         pool = _pool(len(rows), 1 if alone else None)
@@ -115,7 +133,7 @@ class Graph:
             **faults,
         }
         if not self.on_gpu:
-            return shards.map_batches(whole, fn_constructor_args=(self.config,), **one)
+            return shards.map_batches(whole, fn_constructor_args=(self.config, *more), **one)
         specs = list(dict.fromkeys(info.pixel_spec for info in self.infos))
         pixels = shards.map_batches(first, fn_constructor_args=(self.config, specs), **one)
         vectors = pixels.map_batches(

@@ -20,7 +20,7 @@ from biomedica.errors import Deferred, Rejected
 from biomedica.sources.inventory_files import Unusable, read_data_file
 from biomedica.sources.keys import NO_TIME
 from biomedica.sources.protocol import Source
-from biomedica.sources.reports import INVENTORY, Reports, reports_of
+from biomedica.sources.reports import INVENTORY, BucketReports, Reports, reports_of
 from biomedica.sources.snapshot_rows import RowGatherer, SnapshotRows, rows_of_listing
 
 __all__ = [
@@ -86,17 +86,20 @@ def snapshot_time(name: str) -> datetime.datetime | None:
 
 
 def take_snapshot(
-    source: Source, *, listing: bool = False, now: datetime.datetime | None = None
+    source: Source, *, inventory: bool | None = None, now: datetime.datetime | None = None
 ) -> SourceSnapshot:
     """The newest complete inventory of a source, else a listing of it.
 
-    listing: do not look for an inventory. now: the time, for tests.
+    inventory: whether to look for one; None: in a bucket. A folder's own listing is complete, costs
+    no request and is never late; an inventory in it speaks of the bucket that it was copied from.
+    now: the time, for tests.
     Raises SourceError or Deferred where neither can be had.
     """
     now = now or datetime.datetime.now(datetime.UTC)
     warnings: list[str] = []
-    reports = None if listing else reports_of(source)
-    if reports is not None:
+    reports = reports_of(source)
+    wanted = isinstance(reports, BucketReports) if inventory is None else inventory
+    if reports is not None and wanted:
         found = _newest(reports, source.uri, now, warnings)
         if found is not None:
             return found

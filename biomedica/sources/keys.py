@@ -36,11 +36,11 @@ MAX_METADATA_BYTES = 16 << 20
 
 
 _NIBBLE = np.full(256, 255, np.uint8)
-_NIBBLE[np.frombuffer(b"0123456789abcdefABCDEF", np.uint8)] = [*range(16), *range(10, 16)]
+_NIBBLE[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
 def digests_of_hex(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
-    """Strings of 32 hex digits → uint8 (n, 16), zeros for others; and which of them are such."""
+    """Strings of 32 lower-case hex digits → uint8 (n, 16), zeros for others; and which of them are such."""
     import pyarrow.compute as pc
 
     if not len(texts):

@@ -37,6 +37,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "pairs": ("pair_id", "article_id", "shard", "license_group", "figure_kind", "image_format"),
     "rejects": ("article_id", "item", "graphic_index", "stage", "reason", "build_digest", "shard"),
     "superseded": ("article_id", "shard"),
+    "metadata": ("article_id", "shard"),
 }
 _NORM_TOLERANCE = 1e-3
 

@@ -32,6 +32,7 @@ __all__ = [
     "done_articles",
     "keys_of_ids",
     "listing_keys",
+    "live_parts",
     "pending",
 ]
 
@@ -45,6 +46,7 @@ _ROWS_A_STEP = 1 << 20
 _COLUMNS = {
     "articles": ("article_id", "input_digest", "build_digest", "shard"),
     "rejects": ("article_id", "item", "stage", "input_digest", "build_digest", "shard"),
+    "metadata": ("article_id", "input_digest", "listed_digest", "shard"),
 }
 
 
@@ -103,11 +105,11 @@ def done_articles(dataset: Dataset, build_digest: str) -> Done:
         return keys_of_ids(mine["article_id"])[good], digests[good]
 
     # filled in place: lists of parts and their joins would double the peak
-    rejected = list(_parts(dataset, "rejects", compact))
+    rejected = list(live_parts(dataset, "rejects", compact))
     room = sum(rows for _, _, rows in dataset.files("articles"))
     room += sum(len(part) for part, _ in rejected)
     keys, digests, count = np.empty(room, np.int64), np.empty((2, room), np.uint64), 0
-    for part_keys, part_digests in chain(rejected, _parts(dataset, "articles", compact)):
+    for part_keys, part_digests in chain(rejected, live_parts(dataset, "articles", compact)):
         stop = count + len(part_keys)
         keys[count:stop], digests[:, count:stop] = part_keys, part_digests.T
         count = stop
@@ -158,7 +160,7 @@ def current_shards(dataset: Dataset, keys: Keys) -> CurrentShards:
         return held[hit], mine["shard"].filter(pa.array(hit))
 
     for table in ("articles", "rejects") if len(wanted) else ():
-        for held, shards in _parts(dataset, table, select):
+        for held, shards in live_parts(dataset, table, select):
             if len(held):
                 coded = shards.combine_chunks().dictionary_encode()
                 code = [names.setdefault(name, len(names)) for name in coded.dictionary.to_pylist()]
@@ -172,8 +174,13 @@ def current_shards(dataset: Dataset, keys: Keys) -> CurrentShards:
     )
 
 
-def _parts(dataset: Dataset, table: str, convert: Callable[[str, pa.Table], Part]) -> Iterator[Part]:
-    """`convert(table, live rows)` of a few files at a time, in the order of the files."""
+def live_parts(
+    dataset: Dataset, table: str, convert: Callable[[str, pa.Table], Part]
+) -> Iterator[Part]:
+    """`convert(table, live rows)` of a few files at a time, in the order of the files.
+
+    table: articles, rejects or metadata; of its columns, those that say what is done.
+    """
     filesystem, base = dataset.storage.arrow_filesystem()
     hidden = hidden_rows(dataset.superseded())
     paths = [f"{base}/{table}/{path}" for path, _, _ in dataset.files(table)]

@@ -52,6 +52,7 @@ class Ledger:
         self._articles = _Columns(5)  # key, shard, graphic_count, pair_count, graphic_reject_count
         self._rejected = _Columns(2)  # key, shard of rejects that stand for a whole article
         self._pairs = _Columns(3)  # key, shard, pairs
+        self._metadata = _Columns(1)  # key
         self._rejects = _Columns(3)  # key, shard, rejects of a graphic
         # hashes of the pair and of its article, each with the shard
         self._pair_hashes = _Columns(2)
@@ -75,6 +76,8 @@ class Ledger:
                 for name in ("graphic_count", "pair_count", "graphic_reject_count")
             ]
             self._articles.add(keys, shards, *counts)
+        elif table == "metadata":
+            self._metadata.add(keys)
         elif table == "pairs":
             self._pairs.add(*_counted(keys, shards, np.ones(len(keys), np.int64)))
             self._pair_hashes.add(*_pair_hashes(batch, "pair_id"))
@@ -114,6 +117,11 @@ class Ledger:
             for row in np.flatnonzero(stated != counted):
                 message = f"says {stated[row]}, and there are {counted[row]} {what}"
                 self._tell(code, "articles", articles[row, 0], message)
+
+    def check_metadata(self) -> None:
+        """The metadata of each article version once."""
+        for key in _repeated(self._metadata.joined()[:, 0]):
+            self._tell("metadata_twice", "metadata", key, "has more than one live row")
 
     def check_pairs(self) -> Ints:
         """Hashes of pairs that are there twice."""
