@@ -121,10 +121,12 @@ class Driver:
         assert code == 0, self.errors.read_text()[-2000:]
 
 
-def until(process: subprocess.Popen[bytes], seconds: float, happens: Callable[[], bool]) -> bool:
+def until(
+    process: subprocess.Popen[bytes], seconds: float, happens: Callable[[], bool] | None = None
+) -> bool:
     """Wait for something, for so long and no longer than a process lives; whether it still does."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not happens():
+    while time.monotonic() < deadline and not (happens and happens()):
         if process.poll() is not None:
             return False
         time.sleep(0.02)

@@ -63,7 +63,7 @@ def build_in_process(
 
 
 @contextlib.contextmanager
-def no_page(*_: Any) -> Iterator[list[ModelInfo]]:
+def no_page(*_: Any, **__: Any) -> Iterator[list[ModelInfo]]:
     """Stands for `reported`: a run's page comes after its last commit."""
     yield []
 

@@ -6,17 +6,21 @@ must die with them. Some bring their own Ray.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psutil
 import pytest
 
+from biomedica.sources.sample import write_sample
 from tests.faults.cluster import Cluster, actors_below
 from tests.faults.conftest import Driver, Place, kill, until
 from tests.faults.driver import build_until
@@ -25,8 +29,11 @@ from tests.integration.conftest import assert_same, data_files
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 
 PLACES = ("folder", "s3")
-CHAINS, KILLS = 4, 5
-"""outputs, and how often each one's driver is killed before it may end: 20 times in each place"""
+ARTICLES = 60
+CHAINS = 4
+MOMENTS = ("work", "start", "work", "work", "any")
+"""when the drivers of one output are killed, one after the other: while shards are written, before
+any is, or at any time; 20 times in each place"""
 WORKER_RUNS = 3
 OWN_RAY = {"drivers": 3, "workers": 2}
 """the seed whose drivers bring their own Ray"""
@@ -35,33 +42,94 @@ EMBEDS = 0
 
 
 @pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough articles that a driver killed again and again still finds work."""
+    root = tmp_path_factory.mktemp("sample") / "sample"
+    write_sample(root, articles=ARTICLES)
+    return root
+
+
+@pytest.fixture(scope="module")
 def articles(sample: Path) -> list[str]:
     return sorted(path.stem for path in (sample / "metadata").glob("*.json"))
 
 
-Undisturbed = Callable[..., tuple[Path, float]]
-"""(own_ray, embeds) → the dataset of a run that nothing disturbs, and its seconds"""
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run gives that nothing disturbs, and how long it takes."""
+
+    out: Path
+    start: float
+    """seconds until the first file of a shard"""
+    seconds: float
+
+
+Undisturb = Callable[..., Undisturbed]
+"""(own_ray, embeds) → a run of that kind"""
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    sample: Path,
-    checkpoint: str,
-    ray_head: Cluster,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Undisturbed:
-    found: dict[tuple[bool, bool], tuple[Path, float]] = {}
-
-    def of(*, own_ray: bool = False, embeds: bool = False) -> tuple[Path, float]:
-        if (own_ray, embeds) not in found:
-            folder = tmp_path_factory.mktemp("undisturbed")
-            driver = Driver(folder, None if own_ray else ray_head)
-            start = time.monotonic()
-            driver.finish(sample, folder / "out", embed__models=[checkpoint] * embeds)
-            found[own_ray, embeds] = (folder / "out", time.monotonic() - start)
-        return found[own_ray, embeds]
+    sample: Path, checkpoint: str, ray_head: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Undisturb:
+    @functools.cache
+    def of(own_ray: bool = False, embeds: bool = False) -> Undisturbed:
+        folder = tmp_path_factory.mktemp("undisturbed")
+        driver = Driver(folder, None if own_ray else ray_head)
+        place, start = Place(str(folder / "out")), time.monotonic()
+        process = driver.start(sample, place, embed__models=[checkpoint] * embeds)
+        until(process, 240, lambda: bool(place.shard_files()))
+        first = time.monotonic() - start
+        driver.ended_well(process)
+        return Undisturbed(folder / "out", first, time.monotonic() - start)
 
     return of
+
+
+@dataclass
+class Runs:
+    """Runs into one place, of which all but the last are killed."""
+
+    driver: Driver
+    sample: Path
+    articles: list[str]
+    models: list[str]
+    kind: str
+    """of the lists they ask for: the same, larger and larger, or shuffled"""
+    chance: random.Random
+    expected: Undisturbed
+
+    def start(self, out: Place, share: float = 1.0) -> subprocess.Popen[bytes]:
+        ids = self.articles
+        if self.kind == "larger":
+            ids = ids[: round(len(ids) * share)]
+        elif self.kind == "shuffled":
+            ids = self.chance.sample(ids, len(ids))
+        return self.driver.start(self.sample, out, ids, embed__models=self.models)
+
+    def killed(self, out: Place, moment: str, share: float) -> bool:
+        """Start a run and kill it at a random moment; False: it ended well before."""
+        before = out.shard_files()
+        process = self.start(out, share)
+        seconds = self.expected.start if moment == "start" else self.expected.seconds
+        seconds *= self.chance.uniform(0.1, 0.9)
+        if moment == "work":
+            until(process, 240, lambda: out.shard_files() != before)
+            seconds = self.chance.uniform(0, 0.4)
+        if until(process, seconds) and kill(process):
+            return True
+        self.driver.ended_well(process)
+        return False
+
+    def end(self, out: Place) -> None:
+        """Whatever was killed, the same command completes it."""
+        self.driver.ended_well(self.start(out))
+        assert_same(out.open(), self.expected.out)
+        if self.kind == "same":  # another cut of the list gives other files with the same rows
+            assert data_files(out.open()) == data_files(self.expected.out)
+        if self.driver.cluster:
+            assert self.driver.cluster.ends_actors()
+        out.settled()
 
 
 @pytest.mark.parametrize(
@@ -74,51 +142,30 @@ def test_a_driver_killed_again_and_again(
     sample: Path,
     checkpoint: str,
     articles: list[str],
-    undisturbed: Undisturbed,
+    undisturbed: Undisturb,
     ray_head: Cluster,
     place: Place,
     tmp_path: Path,
 ) -> None:
-    """Killed at random moments, by the clock and while shards are written; every run takes up what
-    the last one left, and asks for the same, a larger or a shuffled list."""
-    chance = random.Random(seed)
-    models = [checkpoint] * (seed == EMBEDS)
-    own_ray = seed == OWN_RAY["drivers"]
-    driver = Driver(tmp_path, None if own_ray else ray_head)
-    expected, seconds = undisturbed(own_ray=own_ray, embeds=seed == EMBEDS)
-    kind = ("same", "larger", "shuffled")[seed % 3]
-
-    def asked(share: float) -> list[str]:
-        if kind == "shuffled":
-            return chance.sample(articles, len(articles))
-        return articles if kind == "same" else articles[: round(len(articles) * share)]
-
-    def ends(out: Place) -> None:
-        """Whatever was killed, the same command completes it."""
-        driver.finish(sample, out, asked(1), embed__models=models)
-        assert_same(out.open(), expected)
-        if kind == "same":  # another cut of the list gives other files with the same rows
-            assert data_files(out.open()) == data_files(expected)
-        if not own_ray:
-            assert ray_head.ends_actors()
-        out.settled()
-
+    """Every run takes up what the killed one left."""
+    own_ray, embeds = seed == OWN_RAY["drivers"], seed == EMBEDS
+    runs = Runs(
+        Driver(tmp_path, None if own_ray else ray_head),
+        sample,
+        articles,
+        [checkpoint] * embeds,
+        ("same", "larger", "shuffled")[seed % 3],
+        random.Random(seed),
+        undisturbed(own_ray, embeds),
+    )
     out, kills, outs = place / "out-0", 0, 1
-    while kills < KILLS:
-        before = out.shard_files()
-        process = driver.start(sample, out, asked((kills + 1) / KILLS), embed__models=models)
-        if kills % 2:
-            until(process, 240, lambda: out.shard_files() != before)  # noqa: B023
-            alive = until(process, chance.uniform(0, 0.4), lambda: False)
-        else:
-            alive = until(process, chance.uniform(0.3, 0.9) * seconds, lambda: False)
-        if alive and kill(process):
+    while kills < len(MOMENTS):
+        if runs.killed(out, MOMENTS[kills], (kills + 1) / len(MOMENTS)):
             kills += 1
-        else:  # it ended before: nothing is left to kill
-            driver.ended_well(process)
-            ends(out)
+        else:  # nothing is left to kill
+            runs.end(out)
             out, outs = place / f"out-{outs}", outs + 1
-    ends(out)
+    runs.end(out)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +177,7 @@ def test_killed_workers(
     seed: int,
     sample: Path,
     checkpoint: str,
-    undisturbed: Undisturbed,
+    undisturbed: Undisturb,
     ray_head: Cluster,
     place: Place,
     tmp_path: Path,
@@ -138,7 +185,7 @@ def test_killed_workers(
     """A run whose actors are killed at random ends well on its own."""
     chance = random.Random(seed)
     out, own_ray = place / "out", seed == OWN_RAY["workers"]
-    expected, _ = undisturbed(embeds=seed == EMBEDS)
+    expected = undisturbed(embeds=seed == EMBEDS).out
     assert ray_head.ends_actors()
     driver = Driver(tmp_path, None if own_ray else ray_head)
     process = driver.start(sample, out, embed__models=[checkpoint] * (seed == EMBEDS))
