@@ -23,12 +23,16 @@ from biomedica.schema import FORMAT_VERSION
 __all__ = [
     "BuildConfig",
     "EmbedConfig",
+    "EnrichConfig",
     "FetchConfig",
     "ImageConfig",
     "JobConfig",
     "LicenseConfig",
     "ParseConfig",
+    "PubmedConfig",
     "RuntimeConfig",
+    "SelectConfig",
+    "SnapshotConfig",
     "StoreConfig",
     "as_place",
     "build_digest",
@@ -161,6 +165,41 @@ class FetchConfig(_Section):
         return values
 
 
+class PubmedConfig(_Section):
+    """Where PubMed records come from: NCBI's E-utilities, or its files. A key that allows more requests
+    is read from the environment (NCBI_API_KEY), never from here."""
+
+    files: tuple[str, ...] = Field(
+        (), description="folders, s3:// or https:// URIs of PubMed files; none: E-utilities"
+    )
+    keep_all: bool = Field(False, description="of the files, keep also PMIDs that no article has")
+    email: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$",
+        description="your address: NCBI asks for it with every request",
+    )
+    tool: str = Field("biomedica", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the name we give")
+    url: str = Field(
+        "https://eutils.ncbi.nlm.nih.gov/entrez/eutils",
+        pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._/-]*)?$",
+        description="base URL of E-utilities",
+    )
+    batch: int = Field(200, gt=0, le=200, description="PMIDs a request")
+    requests_per_second: float | None = Field(
+        None, gt=0, le=1000, description="absent, and at most at NCBI: 3, with a key 10"
+    )
+    max_age_days: int = Field(
+        30, ge=0, description="days after which E-utilities are asked again for a PMID"
+    )
+    timeout_seconds: float = Field(60.0, gt=0, le=3600, description="silence that ends a request")
+    retries: int = Field(8, ge=0, le=50, description="tries after the first of one request")
+
+    @field_validator("files")
+    @classmethod
+    def _absolute_files(cls, files: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(_absolute, files)))
+
+
 class RuntimeConfig(_Section):
     """Where and how wide a run goes. Nothing here changes a row."""
 
@@ -205,6 +244,29 @@ class JobConfig(_Section):
         return _absolute(report) if report else None
 
 
+class SelectConfig(_Section):
+    """Which version of an article is meant where there are several. Changes no row, but which there
+    are; a selection says which policy made it."""
+
+    versions: Literal["all", "latest", "published_first"] = Field(
+        "all",
+        description="of each article: all its versions; the highest number; the highest one that is "
+        "no author manuscript, or the highest where all are",
+    )
+
+
+class SnapshotConfig(_Section):
+    """When an inventory of the source is believed."""
+
+    max_gone_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="refuse a snapshot that lacks more than this share of the one before, and more "
+        "than 100 article versions: it is taken for incomplete",
+    )
+
+
 class BuildConfig(JobConfig):
     """Everything `biomedica build` knows."""
 
@@ -212,14 +274,34 @@ class BuildConfig(JobConfig):
     ids: tuple[str, ...] | None = Field(
         None, description="article ids, or files of them; absent: all of the source"
     )
+    where: str | None = Field(
+        None,
+        min_length=1,
+        description="articles whose metadata meets this DuckDB condition; not with ids",
+    )
     parse: ParseConfig = ParseConfig()
     license: LicenseConfig = LicenseConfig()
     fetch: FetchConfig = FetchConfig()
+    select: SelectConfig = SelectConfig()
+    snapshot: SnapshotConfig = SnapshotConfig()
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> BuildConfig:
+        if self.ids is not None and self.where is not None:
+            raise ValueError("ids and where exclude each other: `biomedica ids` makes a list of both")
+        return self
 
     @field_validator("source")
     @classmethod
     def _absolute_source(cls, source: str) -> str:
         return _absolute(source)
+
+
+class EnrichConfig(JobConfig):
+    """Everything `biomedica enrich` knows."""
+
+    pubmed: PubmedConfig = PubmedConfig()
+    fetch: FetchConfig = FetchConfig()
 
 
 def plain_endpoint(url: str) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
 
 from biomedica.config import BuildConfig, build_digest
 from biomedica.embedding import ModelInfo, model_info
@@ -17,14 +22,17 @@ from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.rows import Origin, reject_row
 from biomedica.pipeline.run import RETRYING, Committer, begun
+from biomedica.pipeline.select import meeting, scope_of
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.shard import settle, superseded_rows
 from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.schema import embeddings_table
-from biomedica.sources import open_source
+from biomedica.sources import Source, open_source
+from biomedica.sources.inventory import snapshot_name
 from biomedica.store import Dataset, DatasetWriter, open_storage, table_of
+from biomedica.store.scope import Scope, read_scope, write_scope
 
-__all__ = ["run_build"]
+__all__ = ["Build", "run_build"]
 
 
 def run_build(config: BuildConfig, *, quiet: bool = False, debug: bool = False) -> RunReport:
@@ -33,10 +41,19 @@ def run_build(config: BuildConfig, *, quiet: bool = False, debug: bool = False) 
     Raises ConfigError, SourceError, StoreError or ModelError before anything is written, and
     RunStopped or StaleWriterError when a run that had begun cannot go on.
     """
-    return _Build(config, quiet, debug).run()
+    return Build(config, quiet, debug).run()
 
 
-class _Build:
+class Build:
+    """One run; `update` differs in what it takes, and in when readers see it.
+
+    Raises as `run_build`.
+    """
+
+    command = "build"
+    staged = False
+    """Whether readers see nothing of it before it is whole"""
+
     def __init__(self, config: BuildConfig, quiet: bool, debug: bool) -> None:
         self.config = config
         self.quiet = quiet
@@ -45,16 +62,18 @@ class _Build:
         self.report = RunReport(dataset=config.dataset)
 
     def run(self) -> RunReport:
-        with reported("build", self.config, self.report, quiet=self.quiet) as models:
+        with reported(self.command, self.config, self.report, quiet=self.quiet) as models:
             self._run(models)
         return self.report
 
     def _run(self, models: list[ModelInfo]) -> None:
-        dataset = Dataset.open_if_exists(self.config.dataset, self.config.store)
+        dataset = self._opened()
         source = open_source(self.config.source, self.config.fetch)
         self.source_uri = source.uri
-        self.requested = requested_articles(source, self.config.ids)
-        self.report.requests = source.requests
+        self.listed = snapshot_name(datetime.datetime.now(datetime.UTC))
+        self.scope = self._scope(dataset)
+        self.requested = self._requested(source, dataset)
+        self.report.requests += source.requests
         # workers have no use for what may be a million ids
         self.config = self.config.model_copy(update={"ids": None})
         if not self.requested.num_rows:
@@ -63,14 +82,34 @@ class _Build:
         models += self.infos
         self.report.untrained_models = [info.slug for info in self.infos if info.untrained]
         plan = self._plan(dataset)
-        if plan.shards or dataset is None or self._missing(dataset):
+        if self._has_work(plan, dataset):
             open_storage(self.config.dataset, self.config.store).check_writable()
             self._work(plan, dataset)
-        else:
+        elif dataset is not None:
             self.report.version = dataset.version
         self.report.seconds = self.report.record.seconds
         if not self.report.balanced:
             raise RuntimeError(f"the run's counts do not add up: {self.report.to_dict()}")
+
+    def _opened(self) -> Dataset | None:
+        """What the run goes on from."""
+        return Dataset.open_if_exists(self.config.dataset, self.config.store)
+
+    def _scope(self, dataset: Dataset | None) -> Scope | None:
+        """What the dataset takes of its source from now on; None where nobody knows."""
+        mine = scope_of(self.config)
+        if dataset is None or not dataset.count("articles"):
+            return mine
+        before = read_scope(dataset)
+        return before.widened(mine) if before else (mine if mine.everything else None)
+
+    def _requested(self, source: Source, _dataset: Dataset | None) -> pa.Table:
+        if self.config.where is not None:
+            return meeting(source, source.list_articles(), (self.config.where,))
+        return requested_articles(source, self.config.ids)
+
+    def _has_work(self, plan: Plan, dataset: Dataset | None) -> bool:
+        return bool(plan.shards) or dataset is None or self._missing(dataset)
 
     def _plan(self, dataset: Dataset | None) -> Plan:
         size = self.config.runtime.articles_per_shard
@@ -89,20 +128,23 @@ class _Build:
         tables = {embeddings_table(info.slug): table_metadata(info) for info in self.infos}
         with (
             ray_session(self.config.runtime, debug=self.debug) as cluster,
-            DatasetWriter.begin(self.config.dataset, self.config.store, tables) as writer,
+            DatasetWriter.begin(
+                self.config.dataset, self.config.store, tables, resume=self.staged
+            ) as writer,
         ):
             self.report.record.begin(cluster.workers, cluster.gpus, self.config.runtime.address)
-            opened = Dataset.open(self.config.dataset, self.config.store)
-            self.report.version = opened.version
-            if dataset is None or opened.version != dataset.version:
+            published = Dataset.open(self.config.dataset, self.config.store)
+            self.report.version = published.version
+            opened = self._opened()
+            if dataset is None or opened is None or opened.version != dataset.version:
                 plan = self._plan(opened)  # another run may have begun and ended since the plan
             graph = Graph(self.config, cluster, self.infos)
             committer = self._committer(writer, plan, cluster.workers)
             with begun():
                 self._build(graph, plan.shards, committer)
-                self._embed(graph, committer)
+                self._finish(graph, committer)
         if self.report.pairs:
-            others = {*opened.tables} - {*tables}
+            others = {*published.tables} - {*tables}
             slugs = [name.removeprefix("embeddings/") for name in others if "/" in name]
             self.report.models_not_run = sorted(slugs)
 
@@ -110,9 +152,13 @@ class _Build:
         progress = Progress(plan.requested - plan.skipped, "articles", quiet=self.quiet)
         if plan.chunks_skipped:
             progress.note(f"{plan.chunks_skipped:,} of {plan.chunks:,} shards done before")
-        note = {"command": "build", "build_digest": self.digest}
+        note: dict[str, Any] = {"command": self.command, "build_digest": self.digest}
+        note |= {"source": self.source_uri, "listed": self.listed}
+        if self.scope is not None:
+            scope = replace(self.scope, source=self.source_uri)
+            note["selection"] = write_scope(writer.storage, scope)
         seconds = self.config.runtime.commit_seconds
-        return Committer(writer, self.report, progress, seconds, note, workers)
+        return Committer(writer, self.report, progress, seconds, note, workers, staged=self.staged)
 
     def _build(self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer) -> None:
         """Three passes: all shards; those that failed article by article; once more.
@@ -169,7 +215,7 @@ class _Build:
                 summary.write(storage, table, table_of(table, values))
         return summary
 
-    def _embed(self, graph: Graph, committer: Committer) -> None:
+    def _finish(self, graph: Graph, committer: Committer) -> None:
         """Embeddings of requested articles that an earlier run built without this model."""
         for info in self.infos:
             dataset = Dataset.open(self.config.dataset, self.config.store)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from biomedica._version import __version__
-from biomedica.config import JobConfig
+from biomedica.config import BuildConfig, JobConfig
 from biomedica.embedding import ModelInfo
 from biomedica.errors import BiomedicaError, ConfigError, Deferred, StaleWriterError, StoreError
 from biomedica.jats import PARSER_VERSION
@@ -29,6 +29,7 @@ from biomedica.reporting import (
     write_page,
 )
 from biomedica.store import Dataset, open_storage
+from biomedica.upkeep import UpdateConfig
 
 __all__ = ["REPORTS", "reported"]
 
@@ -57,8 +58,8 @@ def reported(
     """
     if config.report is not None:
         check_place(Path(config.report), "--report")
-    asked = _asked(getattr(config, "ids", None)) if command == "build" else ""
-    settings = config.model_copy(update={"ids": None}) if command == "build" else config
+    asked = _asked(config) if isinstance(config, BuildConfig) else ""
+    settings = config.model_copy(update={"ids": None}) if asked else config
     models: list[ModelInfo] = []
     try:
         yield models
@@ -216,7 +217,12 @@ def _read_examples(page: RunPage, config: JobConfig, report: RunReport) -> None:
         page.unread = str(error)
 
 
-def _asked(ids: Sequence[str] | None) -> str:
+def _asked(config: BuildConfig) -> str:
+    if isinstance(config, UpdateConfig) and config.ids is None and config.where is None:
+        return "what has changed in the source"
+    if config.where is not None:
+        return f"where {config.where}"
+    ids = config.ids
     if ids is None:
         return "all of the source"
     named = ", ".join(ids[:NAMES_SHOWN]) + (", …" if len(ids) > NAMES_SHOWN else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from biomedica.sources import Source, read_id_table
 from biomedica.sources.protocol import LISTING
 from biomedica.store import Dataset, current_shards, done_articles, listing_keys, pending
 
-__all__ = ["Plan", "chunk_size", "make_plan", "requested_articles"]
+__all__ = ["UNKNOWN", "Plan", "chunk_size", "make_plan", "requested_articles", "resolve_ids"]
 
 UNKNOWN = bytes(16)
 """The input digest that stands for an id that the source does not list"""
@@ -53,7 +54,14 @@ def requested_articles(source: Source, ids: Sequence[str] | None) -> pa.Table:
     """
     if ids is None:
         return source.list_articles()
-    wanted = read_id_table(ids)
+    return resolve_ids(source, read_id_table(ids))
+
+
+def resolve_ids(source: Source, wanted: pa.Table, listed: pa.Table | None = None) -> pa.Table:
+    """Ids (ID_TABLE) as LISTING, like `requested_articles`. listed: all of the source, where it is
+    known already."""
+    if listed is not None:
+        return _resolve(wanted, listed)
     few = wanted.num_rows < LIST_ALL_FROM
     listed = source.list_articles(_article_ids(wanted) if few else None)
     return _resolve(wanted, listed)
@@ -92,12 +100,14 @@ def make_plan(requested: pa.Table, dataset: Dataset | None, digest: str, size: i
     chunks = -(-count // step)
     todo = np.ones(count, bool)
     replaced: Mapping[int, Sequence[str]] = {}
+    hidden: Counter[str] = Counter()
     if dataset is not None:
         todo = pending(requested, done_articles(dataset, digest))
         replaced = _replaced(dataset, requested, todo)
+        hidden.update(dataset.superseded()["article_id"].to_pylist())
     shards = [
         ShardSpec.of(digest, holdings)
-        for holdings in _remains(requested, todo, step, replaced)
+        for holdings in _remains(requested, todo, step, replaced, hidden)
         if holdings
     ]
     return Plan(count, int(count - todo.sum()), chunks, chunks - len(shards), shards)
@@ -116,9 +126,18 @@ def _replaced(
 
 
 def _remains(
-    requested: pa.Table, todo: npt.NDArray[np.bool_], step: int, replaced: Mapping[int, Sequence[str]]
+    requested: pa.Table,
+    todo: npt.NDArray[np.bool_],
+    step: int,
+    replaced: Mapping[int, Sequence[str]],
+    hidden: Mapping[str, int],
 ) -> Iterator[list[Holding]]:
-    """The articles to build of each chunk."""
+    """The articles to build of each chunk.
+
+    hidden: by article, how many of its builds `superseded` names. One that was withdrawn and is back
+    replaces nothing, and its shard must not bear the name of the one whose rows are hidden: so many
+    commas, which name no shard, make it another.
+    """
     pmcids, versions = requested["pmcid"].to_numpy(), requested["version"].to_numpy()
     digests = requested["input_digest"].combine_chunks()
     for start in range(0, len(pmcids), step):
@@ -128,7 +147,8 @@ def _remains(
             replaces = [*replaced.get(article_key(*article), ()), *_bare(article, replaced)]
             digest = digests[int(row)].as_py()
             text = "" if digest == UNKNOWN else digest.hex()
-            holdings.append(Holding(str(article), text, ",".join(sorted(replaces))))
+            names = ",".join(sorted(replaces)) or "," * hidden.get(str(article), 0)
+            holdings.append(Holding(str(article), text, names))
         yield holdings
 
 

@@ -153,6 +153,12 @@ class RunRecord:
         for reason, count in summary.reject_reasons.items():
             self.pending[f"reason:{reason}"] += count
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was accepted since the last commit, by the names of RunReport; no zeros."""
+        found = {name: count for name, count in sorted(self.pending.items()) if ":" not in name}
+        return {name: count for name, count in found.items() if count}
+
     def committed(self) -> None:
         """All that was accepted is in the dataset."""
         self.pending.clear()

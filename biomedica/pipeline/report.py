@@ -44,6 +44,9 @@ class RunReport:
     """slugs whose embeddings mean nothing"""
     models_not_run: list[str] = field(default_factory=list)
     """slugs of the dataset's other models, which have not seen what `build` wrote"""
+    changes: dict[str, int] = field(default_factory=dict)
+    """of an `update`: articles by kind, new, changed, gone, retracted, rebuilt; articles_requested are
+    those that the dataset takes now"""
     stage_seconds: dict[str, float] = field(default_factory=dict)
     deferred: list[tuple[str, str]] = field(default_factory=list)
     """(article id, why), the first hundred"""
@@ -91,7 +94,8 @@ class RunReport:
     def is_new(self) -> bool:
         """Whether anything was written, rejected or embedded, or waits for another run."""
         done = self.articles + self.articles_rejected + self.pairs_embedded + self.rejects
-        return bool(done or any(self.embeddings.values())) or not self.complete
+        embedded, changed = any(self.embeddings.values()), any(self.changes.values())
+        return bool(done or embedded or changed) or not self.complete
 
     def to_dict(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in self.__slots__ if name != "record"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from biomedica.errors import Deferred, RunStopped, StaleWriterError, StoreError
@@ -38,7 +38,10 @@ def _stopped(fault: StoreError | Deferred) -> RunStopped:
 
 
 class Committer:
-    """Commits the files of accepted summaries every few seconds, and nothing else."""
+    """Commits the files of accepted summaries every few seconds, and nothing else.
+
+    staged: readers do not see them before `publish`.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,15 @@ class Committer:
         seconds: float,
         note: dict[str, Any],
         workers: int,
+        *,
+        staged: bool = False,
     ) -> None:
         self.writer = writer
         self.report = report
         self.progress = progress
         self.seconds = seconds
         self.note = note
+        self.staged = staged
         self._files: list[DataFile] = []
         self._silent, self._most_silent = 0, 2 * workers
         self._embedded_before: int | None = None
@@ -118,9 +124,21 @@ class Committer:
         """Commit what was accepted. Raises StoreError or Deferred, which `begun` makes RunStopped."""
         files, self._files = self._files, []
         if files:
-            self.report.version = self.writer.commit(files, self.note)
+            note = self.note | {"counts": self.report.record.counts}
+            version = self.writer.commit(files, note, staged=self.staged)
+            if not self.staged:
+                self.report.version = version
             self.report.record.committed()
         self._last = time.monotonic()
+
+    def publish(self, files: Sequence[DataFile], counts: Mapping[str, int], **note: Any) -> None:
+        """Make what was staged the next version of the dataset, with these files.
+
+        counts, note: said in the log. Raises like `commit`.
+        """
+        self.commit()
+        said = self.note | {"counts": dict(counts)} | note
+        self.report.version = self.writer.commit(files, said)
 
     def count_embedded(self, total: int) -> None:
         """From now on the progress line counts embedded pairs, of which `total` are to come."""

@@ -19,7 +19,7 @@ from biomedica.ids import article_id_of_pair
 from biomedica.schema import embeddings_table, table_schema
 from biomedica.store import log
 from biomedica.store.images import images_of_file
-from biomedica.store.shards import key_column, shard_of_file
+from biomedica.store.shards import is_sharded, key_column, shard_of_file
 from biomedica.store.storage import Storage, fault, open_storage
 
 __all__ = ["Dataset", "VersionInfo", "hidden_rows", "hide"]
@@ -109,6 +109,11 @@ class Dataset:
         """When this version was committed (UTC)."""
         return log.read_commit(self.storage, self.version).timestamp
 
+    @property
+    def note(self) -> dict[str, Any]:
+        """What the log says of this version: its command, counts, selection and source."""
+        return log.read_commit(self.storage, self.version).note
+
     def files(self, table: str) -> list[tuple[str, int, int]]:
         """(name in the table's folder, bytes, rows) of each file, sorted; dead rows counted too."""
         added = self._added(table)
@@ -140,18 +145,17 @@ class Dataset:
         """The live rows in the order of the files, `batch_size` at most at a time.
 
         columns: names in the wanted order; None: all. filter: a pyarrow expression, pushed down.
-        shards: only the files of these shards; None: all.
+        shards: only the files of these shards, in their order; None: all.
         """
         names = self._columns(table, columns)
-        hidden = {} if table == "superseded" else hidden_rows(self.superseded())
+        hidden = hidden_rows(self.superseded()) if is_sharded(table) else {}
         keys = ["shard", key_column(table)] if hidden else []
         read = [*names, *(key for key in keys if key not in names)]
         # images are large: read ahead one row group, not sixteen
         ahead = 1 if "image" in read else 16
         added = self._added(table)
         if shards is not None:
-            wanted = [shard_of_file(path) in shards for path in added["path"].to_pylist()]
-            added = added.filter(pa.array(wanted, pa.bool_()))
+            added = _of_shards(added, shards)
         scanner = self._arrow(table, added).scanner(
             columns=read,
             filter=filter,
@@ -187,7 +191,7 @@ class Dataset:
 
     def count(self, table: str) -> int:
         """The number of live rows; without superseded rows, nothing but the log is read."""
-        hidden = {} if table == "superseded" else hidden_rows(self.superseded())
+        hidden = hidden_rows(self.superseded()) if is_sharded(table) else {}
         added = self._added(table)
         rows = sum(added["num_records"].to_pylist())
         if not hidden:
@@ -201,7 +205,7 @@ class Dataset:
 
     def model(self, slug: str) -> dict[str, Any]:
         """What an embeddings table says of its model (name, weights, dimension, preprocessing)."""
-        description = self._handle(embeddings_table(slug)).metadata().description
+        description = self.handle(embeddings_table(slug)).metadata().description
         found: dict[str, Any] = json.loads(description or "{}")
         return found
 
@@ -221,6 +225,13 @@ class Dataset:
                 VersionInfo(c.version, c.timestamp, c.note) for c in commits if c and c.pins is not None
             ]
 
+    def check_nothing_staged(self) -> None:
+        """Raise StoreError where an update has not ended: its work would be lost."""
+        if log.staged_work(self.storage, log.newest_version(self.storage)) is not None:
+            raise StoreError(
+                f"an update of {self.storage.root} has not ended: run `biomedica update` again first"
+            )
+
     def _columns(self, table: str, columns: Sequence[str] | None) -> list[str]:
         known = table_schema(table).names
         if columns is None:
@@ -230,7 +241,8 @@ class Dataset:
             raise StoreError(f"{table} has no column {', '.join(unknown)}: it has {', '.join(known)}")
         return list(columns)
 
-    def _handle(self, table: str) -> Any:
+    def handle(self, table: str) -> Any:
+        """The `DeltaTable` of a table at this version. Raises StoreError where there is none."""
         if table not in self._handles:
             if table not in self.tables:
                 raise StoreError(
@@ -242,7 +254,7 @@ class Dataset:
         return self._handles[table]
 
     def _added(self, table: str) -> pa.Table:
-        return log.added_files(self._handle(table))
+        return log.added_files(self.handle(table))
 
     def _arrow(self, table: str, added: pa.Table) -> Any:
         """A dataset over some of a table's files, with their key ranges so that filters skip files."""
@@ -306,6 +318,15 @@ def hide(batch: pa.RecordBatch, table: str, hidden: Hidden) -> pa.RecordBatch:
             batch = batch.filter(pc.invert(dead))
             shards = batch.column("shard")
     return batch
+
+
+def _of_shards(added: pa.Table, shards: Collection[str]) -> pa.Table:
+    """The files of some shards, in the order of these where they have one."""
+    ordered = shards if isinstance(shards, Sequence) else sorted(shards)
+    place = {shard: n for n, shard in enumerate(ordered)}
+    names = map(shard_of_file, added["path"].to_pylist())
+    rows = sorted((place[name], row) for row, name in enumerate(names) if name in place)
+    return added.take(pa.array([row for _, row in rows], pa.int64()))
 
 
 def _find(storage: Storage, version: int | None, as_of: datetime.datetime | None) -> log.Commit:

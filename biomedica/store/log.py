@@ -32,6 +32,7 @@ __all__ = [
     "Commit",
     "added_files",
     "claim",
+    "commit_path",
     "commits_back",
     "file_paths",
     "has_marker",
@@ -44,6 +45,7 @@ __all__ = [
     "open_table",
     "read_commit",
     "refresh",
+    "staged_work",
     "table_exists",
     "with_delta",
 ]
@@ -181,7 +183,7 @@ def open_table(storage: Storage, table: str, version: int | None = None) -> Any:
 
 def table_exists(storage: Storage, table: str) -> bool:
     """Whether a table has a first commit."""
-    return storage.size(_commit_path(table, 0)) is not None
+    return storage.size(commit_path(table, 0)) is not None
 
 
 def newest_version(storage: Storage) -> int:
@@ -197,7 +199,7 @@ def read_commit(storage: Storage, version: int) -> Commit:
     It is read from the commit's own file: `history(1)` of a table opened at a version gives the
     newest commit's metadata.
     """
-    path = _commit_path("articles", version)
+    path = commit_path("articles", version)
     for line in storage.get(path).splitlines():
         if line.startswith(b'{"commitInfo"'):
             info = json.loads(line)["commitInfo"]
@@ -234,6 +236,16 @@ def newest_state(storage: Storage, newest: int) -> Commit | None:
     return next((c for c in commits if c.pins is not None or c.staged is not None), None)
 
 
+def staged_work(storage: Storage, newest: int) -> Commit | None:
+    """The last commit of an update that has not ended; None where there is none, or a later run has
+    taken its work out: it then staged the pins of the last version itself."""
+    state = newest_state(storage, newest)
+    if state is None or state.staged is None:
+        return None
+    version = newest_pinned(storage, state.version)
+    return None if version is not None and version.pins == state.staged else state
+
+
 def oldest_kept(storage: Storage) -> int:
     """The oldest version whose files `vacuum` has left alone; 0 where it never ran."""
     marks = (path.rpartition("/")[2] for path, _ in storage.list(VACUUMED))
@@ -250,5 +262,6 @@ def file_paths(handle: Any) -> set[str]:
     return set(pa.table(handle.get_add_actions(flatten=True))["path"].to_pylist())
 
 
-def _commit_path(table: str, version: int) -> str:
+def commit_path(table: str, version: int) -> str:
+    """The path of a commit in a table's log."""
     return f"{table}/_delta_log/{version:020d}.json"

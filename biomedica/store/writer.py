@@ -28,7 +28,7 @@ from biomedica.store.storage import Storage, open_storage
 
 __all__ = ["DatasetWriter"]
 
-_CARRIED = ("selection", "source", "snapshot", "listed")
+_CARRIED = ("selection", "source", "listed")
 """What the note of each version says until another one says otherwise."""
 
 _TRIES = 20
@@ -91,8 +91,8 @@ class DatasetWriter:
     ) -> int:
         """Make files the next version of the dataset; returns its number.
 
-        note: JSON values without secrets, kept in the log; what it does not say of the selection, the
-        source and its snapshot is as in the version before. removed: by table, the names of files
+        note: JSON values without secrets, kept in the log; what it does not say of the selection and
+        of the source is as in the version before. removed: by table, the names of files
         that belong to the dataset no more. staged: no version; a later commit publishes it.
         """
         gone = {table: frozenset(paths) for table, paths in (removed or {}).items() if paths}
@@ -153,7 +153,7 @@ class DatasetWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open_tables(self, models: Mapping[str, dict[str, Any]], also: Sequence[str]) -> None:
+    def _open_tables(self, models: Mapping[str, dict[str, Any]], also: Sequence[str] = ()) -> None:
         """Make what was never there, and nothing that was lost."""
         others = (table for table in log.CORE_TABLES if table != "articles")
         if (
@@ -207,8 +207,8 @@ class DatasetWriter:
 
     def _drop_staged(self) -> None:
         """Take out of `articles` what was staged for a version that nobody will publish."""
-        state = log.newest_state(self.storage, int(self._tables["articles"].version()))
-        if self._resume or state is None or state.staged is None:
+        newest = int(self._tables["articles"].version())
+        if self._resume or log.staged_work(self.storage, newest) is None:
             return
         base, pins = self._base()
         metadata = {log.STAGED: json.dumps(pins, sort_keys=True)}
