@@ -1,9 +1,9 @@
-"""NCBI's lists of the packages, `oa_file_list.csv` and `*filelist.csv`: licence, retraction, date.
+"""NCBI's lists of the packages, `oa_file_list.csv` and `*filelist.csv`: licence, retraction, date, PMID.
 
-The columns are those of the lists of the former FTP service, found by their names: `File`, `Article
-File` or `Key`, `Article Citation`, `Accession ID` or `AccessionID`, `Last Updated (…)` or
-`LastUpdated (…)`, `PMID`, `License`, `Retracted`. The lists name millions of packages: of each only a
-place in the file is kept in memory.
+The columns are those of the lists of the former FTP service, found by their names: `Accession ID` or
+`AccessionID`, `Last Updated (…)` or `LastUpdated (…)`, `PMID`, `License`, `Retracted`. The citation is
+composed from the XML, whose words are no fewer. A list names millions of packages, and each process
+reads it: only those that lie here are kept, some 30 bytes each.
 """
 
 from __future__ import annotations
@@ -11,28 +11,22 @@ from __future__ import annotations
 import csv
 import os
 import re
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from biomedica.errors import Deferred, SourceError
 from biomedica.sources.files import open_file
 
 __all__ = ["FileList", "ListedPackage", "is_file_list"]
 
-_LONGEST_LINE = 1 << 20
-_ACCESSION = re.compile(r"PMC([1-9][0-9]{0,11})", re.ASCII)
-_PMID = re.compile(r"(?:PMID:)?\s*([0-9]{1,18})", re.ASCII)
-_RETRACTED = {"yes": True, "no": False, "": False}
+_BLOCK = 8 << 20
+_LONGEST_HEADER = 1 << 16
 _NAMES = {
-    "file": "file",
-    "articlefile": "file",
-    "key": "file",
-    "articlecitation": "citation",
     "accessionid": "accession",
     "lastupdated": "updated",
     "lastupdatedutc": "updated",
@@ -40,19 +34,21 @@ _NAMES = {
     "license": "license",
     "retracted": "retracted",
 }
-Columns = dict[str, int]
+_ROW = np.dtype(
+    [("pmcid", "i8"), ("updated", "i8"), ("pmid", "i8"), ("license", "i4"), ("retracted", "?")]
+)
+Rows = npt.NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True)
 class ListedPackage:
-    """What a list says of an article."""
+    """What a list says of an article. updated: `2024-02-07 23:35:31`, or "" without a date."""
 
     pmcid: int
     updated: str
     pmid: int | None
     license_code: str | None
     is_retracted: bool
-    citation: str | None
 
     @property
     def text(self) -> str:
@@ -68,129 +64,140 @@ def is_file_list(name: str) -> bool:
 class FileList:
     """The lists in one folder as a mapping PMCID → what they say. Safe to use from several threads.
 
-    names: of the lists; of two rows of one article the one that was updated later counts. Raises
-    SourceError where a list is not what NCBI writes.
+    names: of the lists; pmcids: of the articles that matter, sorted. Of two rows of one article the
+    one that was updated later counts, else the later one. Raises SourceError where a list is not what
+    NCBI writes.
     """
 
-    def __init__(self, root: str, names: Sequence[str]) -> None:
-        self._root = root
-        self._lists: list[tuple[str, Columns]] = []
-        keys, places = array("q"), array("q")
-        dates = array("q")
+    def __init__(self, root: str, names: Sequence[str], pmcids: npt.NDArray[np.int64]) -> None:
+        self._codes: dict[str, int] = {}
+        parts = [np.zeros(0, _ROW)]
         for name in sorted(names):
-            for listed, start, size in self._rows(name):
-                keys.append(listed.pmcid)
-                places.extend((len(self._lists) - 1, start, size))
-                dates.append(int(re.sub("[^0-9]", "", listed.updated)[:14] or 0))
-        numbers = np.frombuffer(keys, np.int64) if keys else np.zeros(0, np.int64)
-        order = np.lexsort((np.frombuffer(dates, np.int64) if dates else numbers, numbers))
-        last = np.append(numbers[order][1:] != numbers[order][:-1], True)[: len(order)]
-        self._keys: npt.NDArray[np.int64] = numbers[order[last]]
-        self._places = np.array(places, np.int64).reshape(-1, 3)[order[last]]
+            path = os.path.join(root, name)
+            try:
+                with open_file(root, path) as file:
+                    parts += () if file is None else self._read(file, path, pmcids)
+            except Deferred as fault:
+                raise SourceError(f"{fault}; check the list of packages, or remove it") from None
+        rows = np.concatenate(parts)
+        rows = rows[np.lexsort((rows["updated"], rows["pmcid"]))]
+        is_last = np.append(rows["pmcid"][1:] != rows["pmcid"][:-1], True)[: len(rows)]
+        self._rows = rows[is_last]
+        self._keys = np.ascontiguousarray(self._rows["pmcid"])
+        self._spellings = list(self._codes)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._rows)
 
     def get(self, pmcid: int) -> ListedPackage | None:
-        """What is said of one article; None where it is not listed. Raises Deferred."""
+        """What is said of one article; None where it is not listed."""
         at = int(np.searchsorted(self._keys, pmcid))
         if at == len(self._keys) or self._keys[at] != pmcid:
             return None
-        number, start, size = self._places[at].tolist()
-        name, columns = self._lists[number]
-        with open_file(self._root, os.path.join(self._root, name)) as file:
-            line = os.pread(file.fileno(), size, start) if file is not None else b""
-        try:
-            listed = _listed(_cells(line), columns)
-        except (ValueError, csv.Error):
-            listed = None
-        if listed is None or listed.pmcid != pmcid:
-            raise Deferred(f"{name} changed while it was read")
-        return listed
+        _, updated, pmid, code, retracted = self._rows[at].item()
+        digits = f"{updated:014d}" if updated else ""
+        date = re.sub(r"(....)(..)(..)(..)(..)(..)", r"\1-\2-\3 \4:\5:\6", digits)
+        return ListedPackage(pmcid, date, pmid or None, self._spellings[code] or None, retracted)
 
-    def _rows(self, name: str) -> Iterator[tuple[ListedPackage, int, int]]:
-        """Each row of an article, its first byte and its length. The list is known from now on."""
-        try:
-            with open_file(self._root, os.path.join(self._root, name)) as file:
-                if file is None:
-                    return
-                columns: Columns | None = None
-                for number, start, line in _lines(file):
-                    where = f"{os.path.join(self._root, name)} line {number}"
-                    if columns is None:
-                        columns = _columns(line, where)
-                        self._lists.append((name, columns))
-                        continue
-                    listed = _checked(line, columns, where)
-                    if listed is not None:
-                        yield listed, start, len(line)
-        except Deferred as fault:
-            raise SourceError(f"{fault}; check the list of packages, or remove it") from None
+    def _read(self, file: BinaryIO, path: str, pmcids: npt.NDArray[np.int64]) -> Iterator[Rows]:
+        columns = _columns(file, path)
+        for whole in _batches(file, path, columns) if columns else ():
+            numbers, batch = _wanted(whole, pmcids)
+            rows = np.zeros(len(numbers), _ROW)
+            rows["pmcid"] = numbers
+            texts = {name: batch[name].to_pylist() for name in columns.keys() & _PARSED.keys()}
+            for name, values in texts.items():
+                try:
+                    rows[name] = [_PARSED[name](value) for value in values]
+                except ValueError as error:
+                    raise _broken(path, error) from None
+            codes = self._codes
+            named = batch["license"].to_pylist() if "license" in columns else [""] * len(numbers)
+            rows["license"] = [codes.setdefault(code.strip(), len(codes)) for code in named]
+            yield rows
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes]]:
-    """(line number, first byte, bytes) of each row: a quoted field may hold line ends."""
-    start = number = 0
-    while row := file.readline(_LONGEST_LINE):
-        first = number = number + 1
-        while (
-            row.count(b'"') % 2 and len(row) < _LONGEST_LINE and (more := file.readline(_LONGEST_LINE))
-        ):
-            row += more
-            number += 1
-        if row.strip():
-            yield first, start, row
-        start += len(row)
+def _updated(text: str) -> int:
+    return int(re.sub("[^0-9]", "", text)[:14].ljust(14, "0")) if text.strip() else 0
 
 
-def _cells(line: bytes) -> list[str]:
-    """Raises ValueError where it is no text."""
-    return next(csv.reader([line.decode("utf-8-sig")], strict=True), [])
+def _pmid(text: str) -> int:
+    found = re.fullmatch(r"(?:PMID:)?\s*([0-9]{1,18})", text.strip(), re.ASCII)
+    return int(found[1]) if found else 0
 
 
-def _columns(line: bytes, where: str) -> Columns:
+def _retracted(text: str) -> bool:
+    if text.strip().casefold() not in ("yes", "no", ""):
+        raise ValueError(f"Retracted is {text[:20]!a}")
+    return text.strip().casefold() == "yes"
+
+
+_PARSED = {"updated": _updated, "pmid": _pmid, "retracted": _retracted}
+
+
+def _columns(file: BinaryIO, path: str) -> Mapping[str, int]:
+    """The positions of the columns, and their number under ""; empty for an empty file."""
+    line = file.readline(_LONGEST_HEADER)
+    if not line.strip():
+        return {}
     try:
-        cells = _cells(line)
+        cells = next(csv.reader([line.decode("utf-8-sig")], strict=True), [])
     except (ValueError, csv.Error):
         cells = []
-    found: Columns = {}
+    found: dict[str, int] = {}
     for position, cell in enumerate(cells):
         name = _NAMES.get(re.sub("[^a-z]", "", cell.partition("(")[0].casefold()))
         if name is not None:
             found.setdefault(name, position)
     if "accession" not in found:
         raise SourceError(
-            f"{where} names no column Accession ID: give a list as NCBI writes it, or remove it"
+            f"{path} names no column Accession ID: give a list as NCBI writes it, or remove it"
         )
     return found | {"": len(cells)}
 
 
-def _checked(line: bytes, columns: Columns, where: str) -> ListedPackage | None:
+def _batches(file: BinaryIO, path: str, columns: Mapping[str, int]) -> Iterator[pa.RecordBatch]:
+    """The columns that we read, as strings by our names."""
+    from pyarrow import csv as arrow
+
+    names = [f"column {position}" for position in range(columns[""])]
+    for name, position in columns.items():
+        if name:
+            names[position] = name
+    if not (first := file.read(1)):
+        return
+    file.seek(-len(first), os.SEEK_CUR)
+    wanted = [name for name in columns if name]
     try:
-        return _listed(_cells(line), columns)
-    except (ValueError, csv.Error) as error:
-        raise SourceError(
-            f"{where} is no row of the list ({str(error)[:80]}): get the list again, or remove it"
-        ) from None
+        yield from arrow.open_csv(
+            file,
+            read_options=arrow.ReadOptions(block_size=_BLOCK, column_names=names, use_threads=False),
+            parse_options=arrow.ParseOptions(newlines_in_values=True),
+            convert_options=arrow.ConvertOptions(
+                include_columns=wanted,
+                column_types=dict.fromkeys(wanted, pa.string()),
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise _broken(path, error) from None
 
 
-def _listed(cells: list[str], columns: Columns) -> ListedPackage | None:
-    """A row; None where it is that of no article. Raises ValueError where it is broken."""
-    if len(cells) != columns[""]:
-        raise ValueError(f"{len(cells)} columns, not {columns['']}")
-    values = {name: cells[position].strip() for name, position in columns.items() if name}
-    accession = _ACCESSION.fullmatch(values["accession"])
-    if accession is None:
-        return None
-    pmid = _PMID.fullmatch(values.get("pmid", ""))
-    retracted = values.get("retracted", "").casefold()
-    if retracted not in _RETRACTED:
-        raise ValueError(f"retracted is {retracted[:20]!a}")
-    return ListedPackage(
-        pmcid=int(accession[1]),
-        updated=values.get("updated", ""),
-        pmid=(int(pmid[1]) or None) if pmid else None,
-        license_code=values.get("license") or None,
-        is_retracted=_RETRACTED[retracted],
-        citation=values.get("citation") or None,
-    )
+def _broken(path: str, error: Exception) -> SourceError:
+    what = ascii(" ".join(str(error).split())[:120])[1:-1]
+    return SourceError(f"{path} is no list of packages ({what}): get it again, or remove it")
+
+
+def _wanted(
+    batch: pa.RecordBatch, pmcids: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
+    """The rows of articles that matter, and their PMCIDs."""
+    import pyarrow.compute as pc
+
+    texts = pc.utf8_trim_whitespace(batch["accession"])
+    is_id = pc.match_substring_regex(texts, r"\APMC[1-9][0-9]{0,11}\z")
+    batch, texts = batch.filter(is_id), texts.filter(is_id)
+    numbers = pc.utf8_slice_codeunits(texts, 3).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    at = np.minimum(np.searchsorted(pmcids, numbers), max(len(pmcids) - 1, 0))
+    matter = pmcids[at] == numbers if len(pmcids) else np.zeros(len(numbers), bool)
+    return numbers[matter], batch.filter(pa.array(matter))

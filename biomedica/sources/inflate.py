@@ -13,7 +13,7 @@ BLOCK = 1 << 14
 """bytes of the file that are taken at once"""
 CHUNK = 1 << 20
 """bytes that are unpacked at once, however well they are packed"""
-SPACING = 1 << 20
+SPACING = 1 << 18
 """bytes between two marks at the least, and a 64th of the way: a mark is some 40 kB"""
 
 MOST_BYTES = 8 << 30

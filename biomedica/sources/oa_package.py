@@ -8,7 +8,7 @@ XML, each package would be opened at each listing. A document that says otherwis
 `version_mismatch`.
 
 There is no metadata JSON: ids, title and licence are in the XML; NCBI's list of the packages
-(`file_list`), where it lies beside them, tells the licence, retraction, citation and PMID. The service
+(`file_list`), where it lies beside them, tells the licence, retraction and PMID. The service
 held open access articles alone, so these are taken for such unless the XML denies it.
 """
 
@@ -193,7 +193,7 @@ class _Shelf(NamedTuple):
         return _Place(self.root, os.path.join(folder, name), form == _FOLDER)
 
     def said(self, article_id: ArticleId) -> str:
-        """What the list says of an article. Raises Deferred."""
+        """What the list says of an article."""
         listed = self.listed.get(article_id.pmcid)
         return "" if listed is None else listed.text
 
@@ -214,9 +214,9 @@ def _take_stock(root: str) -> _Shelf:
     keys, forms = np.concatenate([np.zeros((0, 2), np.int64), *parts]).T
     order = np.lexsort((places, forms, keys))
     order = order[np.append(True, keys[order][1:] != keys[order][:-1])[: len(order)]]
-    return _Shelf(
-        root, folders, keys[order], places[order], forms[order].astype(np.int8), FileList(root, lists)
-    )
+    keys = keys[order]
+    listed = FileList(root, lists, np.unique(split_key(keys)[0]))
+    return _Shelf(root, folders, keys, places[order], forms[order].astype(np.int8), listed)
 
 
 def _folders(root: str) -> Iterator[str]:
@@ -328,7 +328,7 @@ def _article(shelf: _Shelf, place: _Place, held: Holdings, article_id: ArticleId
         pmid=listed.pmid if listed else None,
         doi=None,
         title=None,
-        citation=listed.citation if listed else None,
+        citation=None,
         is_pmc_openaccess=True,
         is_manuscript=False,
         is_historical_ocr=False,
