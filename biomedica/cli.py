@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from biomedica._version import __version__
+from biomedica.enriching import enrich
 from biomedica.errors import BiomedicaError, ConfigError, Deferred, RunStopped, StaleWriterError
 from biomedica.looking import inspect, show, stats
 from biomedica.options import (
@@ -320,5 +321,5 @@ def verify(
         raise typer.Exit(Exit.INCOMPLETE)
 
 
-for command in (stats, show, inspect):
+for command in (enrich, stats, show, inspect):
     app.command()(command)

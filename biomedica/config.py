@@ -23,17 +23,17 @@ from biomedica.schema import FORMAT_VERSION
 __all__ = [
     "BuildConfig",
     "EmbedConfig",
-    "EnrichConfig",
     "FetchConfig",
     "ImageConfig",
     "JobConfig",
     "LicenseConfig",
     "ParseConfig",
-    "PubmedConfig",
     "RuntimeConfig",
+    "Section",
     "SelectConfig",
     "SnapshotConfig",
     "StoreConfig",
+    "absolute_place",
     "as_place",
     "build_digest",
     "digest_of",
@@ -47,11 +47,13 @@ _JOB_FOLDER = f"{os.sep}runtime_resources{os.sep}working_dir_files{os.sep}"
 """Ray unpacks a job's working directory below such a folder of each node."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A part of a configuration: no unknown names, no changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ParseConfig(_Section):
+class ParseConfig(Section):
     """What the parser takes."""
 
     figure_kinds: tuple[str, ...] = Field(
@@ -67,7 +69,7 @@ class ParseConfig(_Section):
             raise ValueError(f"unknown figure kinds {unknown}; known: {', '.join(FIGURE_KINDS)}")
 
 
-class LicenseConfig(_Section):
+class LicenseConfig(Section):
     """Which articles the run takes (design: gate after parsing, before any media is read)."""
 
     groups: tuple[Literal["commercial", "noncommercial", "other"], ...] = Field(
@@ -76,7 +78,7 @@ class LicenseConfig(_Section):
     require_open_access: bool = Field(True, description="take only is_pmc_openaccess articles")
 
 
-class ImageConfig(_Section):
+class ImageConfig(Section):
     """Limits on images. Bytes are of the source's files, or of what they are converted to."""
 
     max_pixels: int = Field(100_000_000, gt=0, description="width x height over this is rejected")
@@ -86,7 +88,7 @@ class ImageConfig(_Section):
     )
 
 
-class EmbedConfig(_Section):
+class EmbedConfig(Section):
     """Image embeddings by open_clip models."""
 
     models: tuple[str, ...] = Field(
@@ -108,7 +110,7 @@ class EmbedConfig(_Section):
         return tuple(dict.fromkeys(map(_absolute_model, models)))
 
 
-class StoreConfig(_Section):
+class StoreConfig(Section):
     """How object storage is reached. Credentials come from the AWS chain, never from here."""
 
     endpoint_url: str | None = Field(None, description="S3 endpoint other than AWS, http://host:port")
@@ -128,7 +130,7 @@ class StoreConfig(_Section):
             raise ValueError("anonymous requests use no profile: leave one of the two out")
 
 
-class FetchConfig(_Section):
+class FetchConfig(Section):
     """How the source's bucket is reached. It may lie elsewhere than the dataset, so the endpoint and
     credentials of `store` do not count here. Nothing here changes a row; no secret is kept here."""
 
@@ -165,42 +167,7 @@ class FetchConfig(_Section):
         return values
 
 
-class PubmedConfig(_Section):
-    """Where PubMed records come from: NCBI's E-utilities, or its files. A key that allows more requests
-    is read from the environment (NCBI_API_KEY), never from here."""
-
-    files: tuple[str, ...] = Field(
-        (), description="folders, s3:// or https:// URIs of PubMed files; none: E-utilities"
-    )
-    keep_all: bool = Field(False, description="of the files, keep also PMIDs that no article has")
-    email: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}$",
-        description="your address: NCBI asks for it with every request",
-    )
-    tool: str = Field("biomedica", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the name we give")
-    url: str = Field(
-        "https://eutils.ncbi.nlm.nih.gov/entrez/eutils",
-        pattern=r"^https?://[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._/-]*)?$",
-        description="base URL of E-utilities",
-    )
-    batch: int = Field(200, gt=0, le=200, description="PMIDs a request")
-    requests_per_second: float | None = Field(
-        None, gt=0, le=1000, description="absent, and at most at NCBI: 3, with a key 10"
-    )
-    max_age_days: int = Field(
-        30, ge=0, description="days after which E-utilities are asked again for a PMID"
-    )
-    timeout_seconds: float = Field(60.0, gt=0, le=3600, description="silence that ends a request")
-    retries: int = Field(8, ge=0, le=50, description="tries after the first of one request")
-
-    @field_validator("files")
-    @classmethod
-    def _absolute_files(cls, files: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(_absolute, files)))
-
-
-class RuntimeConfig(_Section):
+class RuntimeConfig(Section):
     """Where and how wide a run goes. Nothing here changes a row."""
 
     address: str | None = Field(None, description="Ray cluster address; absent: a local Ray")
@@ -217,7 +184,7 @@ class RuntimeConfig(_Section):
     object_store_bytes: int | None = Field(None, gt=0, description="Ray object store of a local run")
 
 
-class JobConfig(_Section):
+class JobConfig(Section):
     """What every job over a dataset knows; all of it for `biomedica embed`."""
 
     dataset: str = Field(min_length=1, description="root URI of the dataset")
@@ -234,17 +201,17 @@ class JobConfig(_Section):
     @field_validator("dataset")
     @classmethod
     def _absolute_dataset(cls, dataset: str) -> str:
-        return _absolute(dataset)
+        return absolute_place(dataset)
 
     @field_validator("report")
     @classmethod
     def _absolute_report(cls, report: str | None) -> str | None:
         if report and is_uri(report):
             raise ValueError("a report is a local file: write a path, or none for one in the dataset")
-        return _absolute(report) if report else None
+        return absolute_place(report) if report else None
 
 
-class SelectConfig(_Section):
+class SelectConfig(Section):
     """Which version of an article is meant where there are several. Changes no row, but which there
     are; a selection says which policy made it."""
 
@@ -255,7 +222,7 @@ class SelectConfig(_Section):
     )
 
 
-class SnapshotConfig(_Section):
+class SnapshotConfig(Section):
     """When an inventory of the source is believed."""
 
     max_gone_share: float = Field(
@@ -294,14 +261,7 @@ class BuildConfig(JobConfig):
     @field_validator("source")
     @classmethod
     def _absolute_source(cls, source: str) -> str:
-        return _absolute(source)
-
-
-class EnrichConfig(JobConfig):
-    """Everything `biomedica enrich` knows."""
-
-    pubmed: PubmedConfig = PubmedConfig()
-    fetch: FetchConfig = FetchConfig()
+        return absolute_place(source)
 
 
 def plain_endpoint(url: str) -> str:
@@ -330,7 +290,7 @@ def as_place(value: object, what: str) -> str:
     return text
 
 
-def _absolute(place: str) -> str:
+def absolute_place(place: str) -> str:
     """A local path made absolute: workers run in another folder. URIs stay as they are.
 
     Raises ValueError for a relative path in a Ray job, whose folder is a copy that Ray throws away.
@@ -346,11 +306,11 @@ def _absolute(place: str) -> str:
 def _absolute_model(model: str) -> str:
     """The local paths in the ways to name a model: FOLDER, local-dir:FOLDER, NAME=PATH."""
     if os.path.exists(os.path.expanduser(model)):
-        return _absolute(model)
+        return absolute_place(model)
     for mark in ("local-dir:", "="):
         name, found, path = model.partition(mark)
         if found:
-            return f"{name}{mark}{_absolute(path)}"
+            return f"{name}{mark}{absolute_place(path)}"
     return model
 
 

@@ -18,7 +18,6 @@ __all__ = [
     "FORMAT_VERSION",
     "LICENSE_GROUPS",
     "PAIRS",
-    "PIXEL_MODES",
     "REJECTS",
     "REJECT_REASONS",
     "REJECT_STAGES",
@@ -93,8 +92,6 @@ REJECT_REASONS: dict[str, dict[str, str]] = {
     },
 }
 """The closed list of reasons by stage. All are permanent: the input is wrong."""
-
-PIXEL_MODES = ("RGB", "L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +379,10 @@ def table_schema(table: str) -> pa.Schema:
     """The Arrow schema of a table by its name; `pairs` opens as images in Hugging Face tools."""
     if table.startswith("embeddings/"):
         return EMBEDDINGS
+    from biomedica.enrichment import ENRICHMENT, PUBMED_FILES
+
     schemas = {"articles": ARTICLES, "pairs": PAIRS, "rejects": REJECTS, "superseded": SUPERSEDED}
+    schemas |= {"enrichment": ENRICHMENT, "pubmed_files": PUBMED_FILES}
     schema = schemas[table]
     if table == "pairs":
         features = {"info": {"features": {"image": {"_type": "Image"}}}}

@@ -21,7 +21,7 @@ from biomedica.config import StoreConfig, as_place
 from biomedica.errors import ConfigError, StoreError
 from biomedica.query import ask, check_query, column_names, nearest, running, select_statement
 from biomedica.schema import embeddings_table, table_schema
-from biomedica.store import Dataset
+from biomedica.store import KEYED_TABLES, Dataset
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -87,6 +87,17 @@ class Archive:
         """Rows of `rejects`: what could not become a row, and why (see `schema.REJECTS`)."""
         return self._select("rejects", columns, where)
 
+    def enrichment(self, columns: Sequence[str] | None = None, where: str | None = None) -> Selection:
+        """Rows of `enrichment`: what PubMed says of each PMID (`biomedica.enrichment.ENRICHMENT`).
+
+        Raises ConfigError also where `biomedica enrich` has made no such table.
+        """
+        if "enrichment" not in self._dataset.tables:
+            raise ConfigError(
+                f"{self.uri} has no PubMed records: `biomedica enrich --dataset …` adds them"
+            )
+        return self._select("enrichment", columns, where)
+
     def embeddings(
         self,
         model: str | None = None,
@@ -112,11 +123,13 @@ class Archive:
         return self._select(embeddings_table(model), columns, where)
 
     def sql(self, query: str) -> pa.Table:
-        """The result of one SELECT over the views articles, pairs and rejects, in DuckDB's SQL.
+        """The result of one SELECT over the views articles, pairs, rejects and, where they are
+        there, enrichment and pubmed_files, in DuckDB's SQL.
 
         It reads nothing but those. Raises ConfigError for a query that is wrong.
         """
-        connection = connect_tables(self._dataset, self._core())
+        views = [*self._core(), *(table for table in KEYED_TABLES if table in self._dataset.tables)]
+        connection = connect_tables(self._dataset, views)
         with running():
             statement = check_query(query)
             table: pa.Table = ask(connection, lambda: connection.sql(statement).to_arrow_table())

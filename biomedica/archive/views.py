@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from biomedica.query import connect
-from biomedica.store import Dataset
+from biomedica.store import Dataset, is_sharded
 
 __all__ = ["CORE", "connect_tables", "literal"]
 
@@ -25,7 +25,7 @@ def connect_tables(dataset: Dataset, tables: Sequence[str]) -> Any:
         condition = (
             " WHERE NOT EXISTS (SELECT 1 FROM superseded AS old "
             f"WHERE old.article_id = {article} AND old.shard = f.shard)"
-            if hidden.num_rows
+            if hidden.num_rows and is_sharded(table)
             else ""
         )
         connection.execute(f'CREATE VIEW "{table}" AS SELECT * FROM files_{n} AS f{condition}')

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -42,22 +42,28 @@ class Progress:
 
     def show(self, done: int, pairs: int, rejects: int, deferred: int, *, last: bool = False) -> None:
         """The state of the run; drawn a few times a second at most."""
+        counts = [
+            f"{pairs:,} pairs",
+            f"{rejects:,} rejects",
+            *([f"{deferred:,} deferred"] if deferred else []),
+        ]
+        self.show_counts(done, counts, last=last)
+
+    def show_counts(self, done: int, counts: Sequence[str], *, last: bool = False) -> None:
+        """The same, with other counts than those of articles: "12 records"."""
         now = time.monotonic()
         if self.quiet or (now - self._shown < self._place.seconds and not last):
             return
         self._shown = now
-        line = self._line(done, pairs, rejects, deferred, now - self.started)
-        self._place.draw(line, last)
+        self._place.draw(self._line(done, counts, now - self.started), last)
 
-    def _line(self, done: int, pairs: int, rejects: int, deferred: int, seconds: float) -> str:
+    def _line(self, done: int, counts: Sequence[str], seconds: float) -> str:
         rate = done / seconds if seconds > 0 else 0.0
         left = (self.total - done) / rate if rate else float("inf")
         memory = psutil.virtual_memory()
         parts = [
             f"{done:,}/{self.total:,} {self.unit}",
-            f"{pairs:,} pairs",
-            f"{rejects:,} rejects",
-            *([f"{deferred:,} deferred"] if deferred else []),
+            *counts,
             f"{rate:.1f} {self.unit}/s",
             f"{duration(left)} left" if done < self.total else f"in {duration(seconds)}",
             f"memory {memory.percent:.0f} %",

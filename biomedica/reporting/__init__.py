@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from biomedica.reporting.enrichment_text import print_enrichment
 from biomedica.reporting.inspection import Inspection, inspect_article, inspect_xml
 from biomedica.reporting.inspection_page import inspection_page
 from biomedica.reporting.inspection_text import print_inspection
@@ -30,6 +31,7 @@ __all__ = [
     "inspect_article",
     "inspect_xml",
     "inspection_page",
+    "print_enrichment",
     "print_ids",
     "print_inspection",
     "print_pair",

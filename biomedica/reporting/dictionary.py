@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from biomedica.enrichment import ENRICHMENT_STATUSES
 from biomedica.kinds import FIGURE_KIND_TABLE
 from biomedica.schema import FORMAT_VERSION, REJECT_REASONS, embeddings_table, table_schema
 
@@ -19,6 +20,8 @@ _TABLES = {
     "pairs": "One row an image, with its caption and context.",
     "rejects": "One row for each article, figure or image that could not become a row of the others.",
     embeddings_table("<model>"): "One row an image and model.",
+    "enrichment": "One row a PMID, made by `biomedica enrich`: what PubMed says of the article.",
+    "pubmed_files": "One row a PubMed file that was read for `enrichment`.",
     "superseded": "Rows of these articles in these shards no longer count; the readers hide them.",
 }
 
@@ -36,6 +39,8 @@ def data_dictionary() -> str:
         (f"`{k.name}`", k.doc, "yes" if k.is_default else "no", k.reason) for k in FIGURE_KIND_TABLE
     ]
     parts += [
+        "## `status` of a row of `enrichment`",
+        _table(("status", "what it means"), [(f"`{k}`", v) for k, v in ENRICHMENT_STATUSES.items()]),
         "## `figure_kind`",
         'A run takes other kinds with `--set parse.figure_kinds=\'["figure", "formula"]\'`; an image of'
         " a kind that is not taken is a reject, as is one without words unless"

@@ -9,23 +9,29 @@ from biomedica.store.done import (
     listing_keys,
     pending,
 )
-from biomedica.store.shards import DataFile, table_of, write_file
+from biomedica.store.keyed import KeyedTable, Merged, keyed_rows
+from biomedica.store.shards import KEYED_TABLES, DataFile, is_sharded, table_of, write_file
 from biomedica.store.storage import Storage, open_storage
 from biomedica.store.verify import Finding, Report, verify
 from biomedica.store.writer import DatasetWriter
 
 __all__ = [
+    "KEYED_TABLES",
     "CurrentShards",
     "DataFile",
     "Dataset",
     "DatasetWriter",
     "Done",
     "Finding",
+    "KeyedTable",
+    "Merged",
     "Report",
     "Storage",
     "VersionInfo",
     "current_shards",
     "done_articles",
+    "is_sharded",
+    "keyed_rows",
     "listing_keys",
     "open_storage",
     "pending",

@@ -15,6 +15,7 @@ from biomedica.errors import StoreError
 from biomedica.store import log
 from biomedica.store.check_files import DATA_FILE
 from biomedica.store.report import LEFTOVER, Report
+from biomedica.store.shards import KEYED_TABLES
 from biomedica.store.storage import Storage
 from biomedica.store.writer import DatasetWriter
 
@@ -51,7 +52,7 @@ def repair(storage: Storage, report: Report) -> None:
     if _log_is_lost(storage):
         raise log.lost_table(storage, "articles")
     unpinned = list(_commits(storage))
-    strays = {left.table for left in unpinned if left.table.startswith("embeddings/")}
+    strays = {left.table for left in unpinned} - set(log.CORE_TABLES)
     with DatasetWriter.begin(storage.root, storage.config) as writer:
         writer.take_also(sorted(strays))
         report.repaired += [f"{left.table}: {left.path}" for left in unpinned]
@@ -129,7 +130,8 @@ def _is_data_file(path: str) -> bool:
 
 def _is_table(table: str) -> bool:
     parts = table.split("/")
-    return table in log.CORE_TABLES or (len(parts) == 2 and parts[0] == "embeddings")
+    own = (*log.CORE_TABLES, *KEYED_TABLES)
+    return table in own or (len(parts) == 2 and parts[0] == "embeddings")
 
 
 def _table_of(path: str) -> str:

@@ -15,12 +15,14 @@ from biomedica.config import StoreConfig
 from biomedica.errors import StoreError
 from biomedica.store import log
 from biomedica.store.check_files import checked_batches
+from biomedica.store.check_keyed import check_keyed
 from biomedica.store.check_rows import check_rows, check_vectors, columns_to_check
 from biomedica.store.dataset import Dataset, hidden_rows, hide
 from biomedica.store.ledger import Ledger, row_hashes
 from biomedica.store.repair import find_leftovers
 from biomedica.store.repair import repair as remove_leftovers
 from biomedica.store.report import Finding, Report
+from biomedica.store.shards import KEYED_TABLES
 from biomedica.store.storage import open_storage
 
 __all__ = ["Finding", "Report", "verify"]
@@ -82,6 +84,9 @@ def _check(dataset: Dataset, report: Report, *, deep: bool) -> None:
         return
     hidden = hidden_rows(dataset.superseded())
     for table in tables:
+        if table in KEYED_TABLES:
+            check_keyed(dataset, table, report, deep=deep)
+            continue
         model = _model(dataset, table)
         columns = columns_to_check(table, deep=deep)
         for name, batch in checked_batches(dataset, table, columns, report, deep=deep):
