@@ -20,9 +20,17 @@ from lxml import etree
 from PIL import Image
 
 from biomedica.errors import ConfigError, Rejected
+from biomedica.ids import ArticleId
 from biomedica.kinds import FIGURE_KINDS
 from biomedica.schema import ARTICLES, PAIRS, REJECT_REASONS
-from biomedica.sources import DirectorySource, MediaIndex, resolve_media, unreferenced_media
+from biomedica.sources import (
+    DirectorySource,
+    MediaIndex,
+    PackageSource,
+    open_source,
+    resolve_media,
+    unreferenced_media,
+)
 from biomedica.sources.metadata import parse_metadata
 from biomedica.sources.sample import SampleSummary, write_sample
 from biomedica.sources.sample.articles import PERIOD, describe
@@ -375,3 +383,44 @@ def test_metadata_passes_the_checks_of_the_source(root: Path) -> None:
     for path in (root / "metadata").iterdir():
         metadata = parse_metadata(path.read_bytes(), parse_article_id(path.stem))
         assert not metadata.invalid_media
+
+
+# --- as packages -----------------------------------------------------------------------------
+
+
+def test_packages_hold_the_same_articles_and_the_same_bytes(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    whole = write_sample(plain, articles=24)
+    summary = write_sample(packed, articles=24, packages=True)
+    source, folder = open_source(str(packed)), DirectorySource(str(plain))
+    assert isinstance(source, PackageSource)
+    ids = [ArticleId(*row.values()) for row in source.list_articles().select([0, 1]).to_pylist()]
+    listed = [ArticleId(*row.values()) for row in folder.list_articles().select([0, 1]).to_pylist()]
+    closed = [one for one in listed if not folder.read_article(one).metadata.is_pmc_openaccess]
+    assert ids == [one for one in listed if one not in closed]
+    assert (len(closed), summary.articles, whole.articles) == (1, 23, 24)
+    truth = json.loads((packed / "truth.json").read_text(encoding="utf-8"))["articles"]
+    assert sorted(one["article_id"] for one in truth) == sorted(map(str, ids))
+    for article_id in ids:
+        one, other = source.read_article(article_id), folder.read_article(article_id)
+        assert one.read_xml(1 << 26) == other.read_xml(1 << 26)
+        assert one.metadata.license_code == (other.metadata.license_code or "NO-CC CODE")
+        assert one.metadata.pmid == other.metadata.pmid
+        for name in other.metadata.media:
+            assert one.read_media(name, 1 << 26) == other.read_media(name, 1 << 26)
+    assert write_sample(packed, articles=24, packages=True) == summary
+
+
+def test_a_sample_of_packages_is_not_grown_into_another_layout(tmp_path: Path) -> None:
+    write_sample(tmp_path / "a", articles=1, packages=True)
+    write_sample(tmp_path / "b", articles=1)
+    with pytest.raises(ConfigError, match="another layout"):
+        write_sample(tmp_path / "a", articles=2)
+    with pytest.raises(ConfigError, match="another layout"):
+        write_sample(tmp_path / "b", articles=2, packages=True)
+    with pytest.raises(ConfigError, match="leave out --packages"):
+        write_sample(tmp_path / "c", packages=True, defects=True)
+    before = tree_of(tmp_path / "a")
+    write_sample(tmp_path / "a", articles=2, packages=True)
+    after = tree_of(tmp_path / "a")
+    assert {name for name in before if after.get(name) != before[name]} == {"sample.json", "truth.json", "oa_file_list.csv"}  # fmt: skip

@@ -19,6 +19,9 @@ from biomedica.sources.sample.defects import DEFECTS, planted
 from tests.sources.test_sample import tree_of
 
 NOT_FROM_A_SAMPLE = {
+    ("source", "xml_ambiguous"),  # of packages: tests/pipeline/test_packages.py
+    ("source", "package_corrupt"),
+    ("source", "package_unsafe"),
     ("source", "unknown_id"),  # needs an id that is asked for and not listed
     ("source", "kills_worker"),  # needs a worker that dies
     ("parse", "parser_error"),  # a defect of ours

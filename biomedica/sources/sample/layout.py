@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from .description import SampleArticle, plain
 from .images import render
 from .markup import text_of
 from .oddities import small_pdf
+from .packages import LIST_NAME, ListRow, list_of, list_row, pack, package_name, packaged_truth
 from .styles import print_article
 from .truth import truth_of
 
@@ -55,12 +56,19 @@ class SampleSummary:
 
 
 def write_sample(
-    directory: str | Path, *, articles: int = 40, seed: int = 0, defects: bool = False
+    directory: str | Path,
+    *,
+    articles: int = 40,
+    seed: int = 0,
+    defects: bool = False,
+    packages: bool = False,
 ) -> SampleSummary:
     """Write a sample corpus of `articles` article versions in PMC's layout, and `truth.json`.
 
     defects: besides, one article for every known malformed shape of XML, metadata and media, with
-    the outcome that a build must give it under `defects` in `truth.json`.
+    the outcome that a build must give it under `defects` in `truth.json`. packages: instead in the
+    layout of PMC's former package service (`sample.packages`), without the articles that are not open
+    access.
 
     The same seed gives the same bytes, and a larger sample holds the smaller one: a folder that
     holds a sample of the same seed may be written again or grown. Files are written under a
@@ -75,26 +83,38 @@ def write_sample(
         )
     if seed < 0:
         raise ConfigError(f"a seed is 0 or more, not {seed}: give another --seed")
-    _claim(root, articles, seed, defects)
+    if defects and packages:
+        raise ConfigError("--defects are in PMC's layout: leave out --packages")
+    count = len(DEFECTS) if defects else 0
+    _claim(root, articles, seed, {"defects": count, "packages": packages})
     rows: list[tuple[str, str]] = []
+    listed: list[ListRow] = []
     pairs = rejects = media = size = 0
     with _replacing(root / "truth.json") as out:
         out.write(f'{{"format": {_FORMAT}, "seed": {seed}, "articles": [\n'.encode())
-        for index in range(articles):
-            written = _write_article(root, describe(index, seed))
+        for article in (describe(index, seed) for index in range(articles)):
+            if packages and not article.is_open_access:
+                continue
+            written = (_write_package if packages else _write_article)(root, article)
+            separator = b",\n" if rows else b""
             rows.append((written.article_id, written.etag))
+            listed.append(list_row(article))
             pairs += len(written.truth["pairs"])
             rejects += len(written.truth["rejects"])
             media += written.media
             size += written.bytes
             line = json.dumps(written.truth, ensure_ascii=False)
-            out.write((line + (",\n" if index < articles - 1 else "\n]")).encode())
+            out.write(separator + line.encode())
+        out.write(b"\n]")
         if defects:
             size += _write_defects(root, seed, rows, out)
         out.write(b"}\n")
-    _write_inventory(root, rows)
-    count = len(DEFECTS) if defects else 0
-    return SampleSummary(str(root), seed, articles, pairs, rejects, media, size, count)
+    if packages:
+        _write(root / LIST_NAME, list_of(listed))
+    else:
+        _write_inventory(root, rows)
+    total = len(rows) - count
+    return SampleSummary(str(root), seed, total, pairs, rejects, media, size, count)
 
 
 def _write_defects(root: Path, seed: int, rows: list[tuple[str, str]], truth: IO[bytes]) -> int:
@@ -131,35 +151,38 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _claim(root: Path, articles: int, seed: int, defects: bool) -> None:
+def _claim(root: Path, articles: int, seed: int, kinds: Mapping[str, int]) -> None:
     """Refuse a folder of other things; mark ours. The mark comes first, for interrupted calls."""
     marker = root / _MARKER
     if root.exists() and not root.is_dir():
         raise ConfigError(f"{root} is a file: give a folder for the sample")
     if marker.is_file():
-        _check_earlier(root, marker, articles, seed, defects)
+        _check_earlier(root, marker, articles, seed, kinds)
     elif root.is_dir() and any(path.name != f".{_MARKER}.part" for path in root.iterdir()):
         raise ConfigError(f"{root} is not empty and holds no sample: give an empty folder")
     root.mkdir(parents=True, exist_ok=True)
     mark = {"format": _FORMAT, "articles": articles, "seed": seed}
-    if defects:
-        mark["defects"] = len(DEFECTS)
+    mark |= {kind: value for kind, value in kinds.items() if value}
     _write(marker, (json.dumps(mark) + "\n").encode())
 
 
-def _check_earlier(root: Path, marker: Path, articles: int, seed: int, defects: bool) -> None:
+def _check_earlier(
+    root: Path, marker: Path, articles: int, seed: int, kinds: Mapping[str, int]
+) -> None:
     try:
         found = json.loads(marker.read_bytes())
         earlier = (int(found["format"]), int(found["seed"]), int(found["articles"]))
-        had_defects = bool(found.get("defects"))
-    except (OSError, ValueError, TypeError, KeyError):
+        had = {kind: bool(found.get(kind)) for kind in kinds}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise ConfigError(f"{marker} is not the mark of a sample: give an empty folder") from None
     if earlier[:2] != (_FORMAT, seed) or articles < earlier[2]:
         raise ConfigError(
             f"{root} holds a sample of {earlier[2]} articles with seed {earlier[1]}: give an empty "
             "folder, or the same seed and no fewer articles"
         )
-    if had_defects and not defects:
+    if had["packages"] != bool(kinds["packages"]):
+        raise ConfigError(f"{root} holds a sample in another layout: give an empty folder")
+    if had["defects"] and not kinds["defects"]:
         raise ConfigError(f"{root} holds a sample with defects: give an empty folder, or --defects")
 
 
@@ -174,6 +197,25 @@ class _Written:
 
 def _write_article(root: Path, article: SampleArticle) -> _Written:
     """The prefix of one article version and its twin of the metadata."""
+    files, truth = _made(article)
+    name = article.article_id
+    metadata = _metadata(article, files)
+    size = _write_prefix(root, name, files, metadata)
+    return _Written(name, _md5(metadata), truth, len(article.media), size)
+
+
+def _write_package(root: Path, article: SampleArticle) -> _Written:
+    files, truth = _made(article)
+    data = pack(article, files)
+    path = root / package_name(article)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, data)
+    truth = packaged_truth(truth)
+    return _Written(article.article_id, _md5(data), truth, len(article.media), len(data))
+
+
+def _made(article: SampleArticle) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files of an article version, and its truth."""
     printed = print_article(article)
     name = article.article_id
     files = {f"{name}.xml": printed.xml, f"{name}.txt": text_of(article).encode()}
@@ -181,11 +223,8 @@ def _write_article(root: Path, article: SampleArticle) -> _Written:
         files[f"{name}.pdf"] = small_pdf(article.doi)
     for media in article.media:
         files[media.name] = render(media.picture) if media.picture else media.data
-    metadata = _metadata(article, files)
-    size = _write_prefix(root, name, files, metadata)
     digests = {media.name: hashlib.sha256(files[media.name]).hexdigest() for media in article.media}
-    truth = truth_of(article, printed, digests)
-    return _Written(name, _md5(metadata), truth, len(article.media), size)
+    return files, truth_of(article, printed, digests)
 
 
 def _metadata(article: SampleArticle, files: dict[str, bytes]) -> bytes:
