@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from biomedica._version import __version__
+from biomedica.choosing import ids, snapshot
 from biomedica.enriching import enrich
 from biomedica.errors import BiomedicaError, ConfigError, Deferred, RunStopped, StaleWriterError
+from biomedica.following import compact, log, update, vacuum
 from biomedica.looking import inspect, show, stats
 from biomedica.options import (
     Address,
@@ -172,38 +174,6 @@ def sample(
 
 
 @app.command()
-def ids(
-    source: Annotated[
-        str,
-        typer.Option(
-            "--source", help="Folder, of packages too, or s3://bucket/prefix in PMC's layout."
-        ),
-    ],
-    where: Annotated[
-        str | None, typer.Option(help="A DuckDB condition on the metadata, \"license_code = 'CC BY'\".")
-    ] = None,
-    latest: Annotated[bool, typer.Option("--latest", help="Only the latest version of each.")] = False,
-    config: Config = None,
-    settings: Settings = None,
-    source_endpoint_url: SourceEndpoint = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
-    """Print the article ids of a source, one a line; `build --ids FILE` reads them.
-
-    Example: biomedica ids --source ./sample --where "license_group = 'commercial'"
-    """
-    from biomedica.reporting import print_ids, select_ids
-    from biomedica.sources import open_source
-
-    fetch = read_access(config, settings, source, source, fetch__endpoint_url=source_endpoint_url).fetch
-    found = select_ids(open_source(source, fetch), where, latest=latest)
-    print_ids(found, as_json)
-    if found.deferred:
-        raise typer.Exit(Exit.INCOMPLETE)
-
-
-@app.command()
 def build(
     source: Annotated[
         str | None,
@@ -219,6 +189,10 @@ def build(
         typer.Option(
             "--ids", help="Ids, or a file of them; repeatable. PMC123 means its latest version."
         ),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(help="Those that meet a DuckDB condition on the metadata; in place of --ids."),
     ] = None,
     model: Models = None,
     config: Config = None,
@@ -243,6 +217,7 @@ def build(
         source=source,
         dataset=dataset,
         ids=ids or None,
+        where=where,
         embed__models=model or None,
         store__endpoint_url=endpoint_url,
         fetch__endpoint_url=source_endpoint_url,
@@ -321,5 +296,5 @@ def verify(
         raise typer.Exit(Exit.INCOMPLETE)
 
 
-for command in (enrich, stats, show, inspect):
+for command in (snapshot, ids, update, enrich, log, compact, vacuum, stats, show, inspect):
     app.command()(command)

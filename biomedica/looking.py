@@ -9,6 +9,7 @@ import typer
 
 from biomedica.options import (
     AsJson,
+    AsOf,
     Config,
     Debug,
     Endpoint,
@@ -30,6 +31,7 @@ def stats(
     root: RootArgument = None,
     dataset: RootOption = None,
     version: Version = None,
+    as_of: AsOf = None,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -52,7 +54,7 @@ def stats(
 
     where = chosen_root(root, dataset)
     store = read_access(config, settings, where, where, store__endpoint_url=endpoint_url).store
-    archive = Archive(where, version, store=store)
+    archive = Archive(where, version, as_of, store)
     found = statistics(archive)
     values = found.to_dict()
     if html is not None:
@@ -69,6 +71,7 @@ def show(
     dataset: Root,
     out: Annotated[Path, typer.Option("--out", help="Folder for the image.")] = Path(),
     version: Version = None,
+    as_of: AsOf = None,
     config: Config = None,
     settings: Settings = None,
     endpoint_url: Endpoint = None,
@@ -83,7 +86,7 @@ def show(
     from biomedica.reporting import find_pair, print_pair, write_image
 
     reach = read_access(config, settings, dataset, dataset, store__endpoint_url=endpoint_url)
-    archive = Archive(dataset, version, store=reach.store)
+    archive = Archive(dataset, version, as_of, reach.store)
     row = find_pair(archive, pair_id)
     path = write_image(row, out)
     values = {key: value for key, value in row.items() if key != "image"} | {"written": str(path)}

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Address",
     "AsJson",
+    "AsOf",
     "Config",
     "Debug",
     "Endpoint",
@@ -69,6 +70,15 @@ RootArgument = Annotated[
 ]
 RootOption = Annotated[str | None, typer.Option("--dataset", help="Root URI of the dataset.")]
 Version = Annotated[int | None, typer.Option("--version", help="Dataset version; default: the newest.")]
+
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="TIME",
+        help="The newest version up to this ISO 8601 time, UTC without a zone.",
+    ),
+]
 
 
 def read_overrides(settings: list[str] | None, **named: Any) -> dict[str, Any]:

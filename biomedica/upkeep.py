@@ -16,7 +16,11 @@ class UpdateConfig(BuildConfig):
     everything: bool = Field(
         False, description="from now on, follow all of the source, whatever was selected before"
     )
-    list_source: bool = Field(False, description="list the source even where it has an inventory")
+    inventory: bool | None = Field(
+        None,
+        description="take the newest inventory, or list the source; absent: a bucket's inventory where it "
+        "has one, the listing of a folder",
+    )
 
     @model_validator(mode="after")
     def _not_two(self) -> UpdateConfig:

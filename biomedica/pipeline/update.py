@@ -93,7 +93,7 @@ class _Update(Build):
         super().__init__(config, quiet, debug)
         self.digest = build_digest(config, PARSER_VERSION)
         self.taken = scope
-        self.lists_source = config.list_source
+        self.inventory = config.inventory
 
     def _opened(self) -> Dataset | None:
         return Dataset.open_staged(self.config.dataset, self.config.store)
@@ -107,7 +107,7 @@ class _Update(Build):
     def _requested(self, source: Source, _dataset: Dataset | None) -> pa.Table:
         """All that the dataset takes now, done or not."""
         published = Dataset.open(self.config.dataset, self.config.store)
-        taken = take_snapshot(source, inventory=False if self.lists_source else None)
+        taken = take_snapshot(source, inventory=self.inventory)
         self.listed = taken.name
         _check_age(published, taken.name)
         kept = keep_snapshot(published.storage, taken, self.config.snapshot.max_gone_share)

@@ -31,7 +31,7 @@ LATE = datetime.timedelta(minutes=5)
 BATCH = 500
 """files that are deleted between two looks at the writer's epoch"""
 
-_DURATION = re.compile(r"(\d{1,6})(h|d|w)")
+_DURATION = re.compile(r"([0-9]{1,6})(h|d|w)")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 
 
