@@ -145,6 +145,10 @@ def sample(
             "--defects", help="Also malformed articles and broken media, listed in truth.json."
         ),
     ] = False,
+    packages: Annotated[
+        bool,
+        typer.Option("--packages", help="As packages PMC1.tar.gz, the layout of PMC's former service."),
+    ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -156,7 +160,9 @@ def sample(
     from biomedica.sources.sample import write_sample
 
     try:
-        summary = write_sample(directory, articles=articles, seed=seed, defects=defects)
+        summary = write_sample(
+            directory, articles=articles, seed=seed, defects=defects, packages=packages
+        )
         checkpoint = write_untrained_checkpoint(directory / "models" / "untrained-vit-tiny", seed=seed)
     except OSError as error:
         reason = error.strerror or type(error).__name__

@@ -32,8 +32,6 @@ FORMAT_VERSION = 1
 """The version of the dataset layout; a reader refuses a newer one."""
 
 LICENSE_GROUPS = ("commercial", "noncommercial", "other")
-
-
 REJECT_STAGES = ("source", "parse", "figure", "image", "embed")
 
 REJECT_REASONS: dict[str, dict[str, str]] = {
@@ -379,10 +377,11 @@ def table_schema(table: str) -> pa.Schema:
     """The Arrow schema of a table by its name; `pairs` opens as images in Hugging Face tools."""
     if table.startswith("embeddings/"):
         return EMBEDDINGS
+    from biomedica.catalogue import METADATA
     from biomedica.enrichment import ENRICHMENT, PUBMED_FILES
 
     schemas = {"articles": ARTICLES, "pairs": PAIRS, "rejects": REJECTS, "superseded": SUPERSEDED}
-    schemas |= {"enrichment": ENRICHMENT, "pubmed_files": PUBMED_FILES}
+    schemas |= {"metadata": METADATA, "enrichment": ENRICHMENT, "pubmed_files": PUBMED_FILES}
     schema = schemas[table]
     if table == "pairs":
         features = {"info": {"features": {"image": {"_type": "Image"}}}}

@@ -17,6 +17,7 @@ from biomedica.archive.lookup import pair_rows
 from biomedica.archive.preview import overview
 from biomedica.archive.selection import Selection
 from biomedica.archive.views import CORE, connect_tables
+from biomedica.catalogue import OPTIONAL_TABLES
 from biomedica.config import StoreConfig, as_place
 from biomedica.errors import ConfigError, StoreError
 from biomedica.query import ask, check_query, column_names, nearest, running, select_statement
@@ -87,6 +88,18 @@ class Archive:
         """Rows of `rejects`: what could not become a row, and why (see `schema.REJECTS`)."""
         return self._select("rejects", columns, where)
 
+    def metadata(self, columns: Sequence[str] | None = None, where: str | None = None) -> Selection:
+        """Rows of `metadata`: what the source says of its article versions (`catalogue.METADATA`).
+
+        Raises ConfigError also where `biomedica snapshot` has made no such table.
+        """
+        if "metadata" not in self._dataset.tables:
+            raise ConfigError(
+                f"{self.uri} has no table of metadata: `biomedica snapshot --source … --dataset …` "
+                "makes it"
+            )
+        return self._select("metadata", columns, where)
+
     def enrichment(self, columns: Sequence[str] | None = None, where: str | None = None) -> Selection:
         """Rows of `enrichment`: what PubMed says of each PMID (`biomedica.enrichment.ENRICHMENT`).
 
@@ -123,12 +136,13 @@ class Archive:
         return self._select(embeddings_table(model), columns, where)
 
     def sql(self, query: str) -> pa.Table:
-        """The result of one SELECT over the views articles, pairs, rejects and, where they are
-        there, enrichment and pubmed_files, in DuckDB's SQL.
+        """The result of one SELECT over the views articles, pairs, rejects and, where they are there,
+        metadata, enrichment and pubmed_files, in DuckDB's SQL.
 
         It reads nothing but those. Raises ConfigError for a query that is wrong.
         """
-        views = [*self._core(), *(table for table in KEYED_TABLES if table in self._dataset.tables)]
+        others = (*OPTIONAL_TABLES, *KEYED_TABLES)
+        views = [*self._core(), *(table for table in others if table in self._dataset.tables)]
         connection = connect_tables(self._dataset, views)
         with running():
             statement = check_query(query)

@@ -7,10 +7,12 @@ from typing import Any
 
 from biomedica.query import connect
 from biomedica.store import Dataset, is_sharded
+from biomedica.store.shards import key_column
 
 __all__ = ["CORE", "connect_tables", "literal"]
 
 CORE = ("articles", "pairs", "rejects")
+"""What every dataset has"""
 
 
 def connect_tables(dataset: Dataset, tables: Sequence[str]) -> Any:
@@ -21,7 +23,8 @@ def connect_tables(dataset: Dataset, tables: Sequence[str]) -> Any:
     threads = 1 if hidden.num_rows else None
     connection = connect({**files, "superseded": hidden}, threads=threads)
     for n, table in enumerate(tables):
-        article = "f.article_id" if table in CORE else "split_part(f.pair_id, '/', 1)"
+        key = key_column(table)
+        article = f"f.{key}" if key == "article_id" else "split_part(f.pair_id, '/', 1)"
         condition = (
             " WHERE NOT EXISTS (SELECT 1 FROM superseded AS old "
             f"WHERE old.article_id = {article} AND old.shard = f.shard)"

@@ -19,18 +19,25 @@ SCREEN_SECONDS = 0.2
 
 
 class Progress:
-    """Shows what a run has done. `quiet` shows nothing.
+    """Shows what a run has done. `quiet` shows nothing. counts_pairs: False for a run without any.
 
     stream: None is the notebook that we run in, or stderr where there is none.
     """
 
     def __init__(
-        self, total: int, unit: str, *, quiet: bool = False, stream: TextIO | None = None
+        self,
+        total: int,
+        unit: str,
+        *,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        counts_pairs: bool = True,
     ) -> None:
         self.total = total
         self.unit = unit
         self.stream = stream
         self.quiet = quiet
+        self.counts_pairs = counts_pairs
         self.started = time.monotonic()
         self._shown = float("-inf")
         self._place = _place(stream)
@@ -43,7 +50,7 @@ class Progress:
     def show(self, done: int, pairs: int, rejects: int, deferred: int, *, last: bool = False) -> None:
         """The state of the run; drawn a few times a second at most."""
         counts = [
-            f"{pairs:,} pairs",
+            *([f"{pairs:,} pairs"] if self.counts_pairs else []),
             f"{rejects:,} rejects",
             *([f"{deferred:,} deferred"] if deferred else []),
         ]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from biomedica.catalogue import SNAPSHOT
 from biomedica.enrichment import ENRICHMENT_STATUSES
 from biomedica.kinds import FIGURE_KIND_TABLE
 from biomedica.schema import FORMAT_VERSION, REJECT_REASONS, embeddings_table, table_schema
@@ -22,8 +23,16 @@ _TABLES = {
     embeddings_table("<model>"): "One row an image and model.",
     "enrichment": "One row a PMID, made by `biomedica enrich`: what PubMed says of the article.",
     "pubmed_files": "One row a PubMed file that was read for `enrichment`.",
+    "metadata": "One row an article version of the source, made by `biomedica snapshot`: what its metadata "
+    "JSON says. `biomedica ids --where` asks it.",
     "superseded": "Rows of these articles in these shards no longer count; the readers hide them.",
 }
+
+_SNAPSHOTS = (
+    "What the source had at a time (UTC): one file each, beside the tables, never changed. Rows are "
+    "sorted by `pmcid` and `version`; where they come from, with the manifest's SHA-256, stands in the "
+    "file's metadata under `biomedica.snapshot`."
+)
 
 
 def data_dictionary() -> str:
@@ -35,6 +44,9 @@ def data_dictionary() -> str:
     for name, doc in _TABLES.items():
         fields = [(f"`{f.name}`", _type(f.type), *_docs(f)) for f in table_schema(name)]
         parts += [f"## `{name}`", doc, _table(("field", "type", "what it holds", "from"), fields)]
+    fields = [(f"`{f.name}`", _type(f.type), *_docs(f)) for f in SNAPSHOT]
+    parts += ["## `snapshots/<time>.parquet`", _SNAPSHOTS]
+    parts += [_table(("field", "type", "what it holds", "from"), fields)]
     kinds = [
         (f"`{k.name}`", k.doc, "yes" if k.is_default else "no", k.reason) for k in FIGURE_KIND_TABLE
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -14,34 +12,22 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from biomedica.errors import BiomedicaError, Deferred, Rejected, RunStopped
-from biomedica.ids import ArticleId, split_key
-from biomedica.licenses import license_group, normalise_code
+from biomedica.catalogue import CONDITION_COLUMNS
+from biomedica.errors import Deferred, Rejected
+from biomedica.ids import ArticleId, article_key, parse_article_id, split_key
 from biomedica.query import connect, running, select_statement
+from biomedica.reporting.choice import (
+    VersionPolicy,
+    chosen_versions,
+    has_siblings,
+    in_sample_order,
+    sampled,
+)
+from biomedica.reporting.metadata_rows import metadata_row
 from biomedica.sources import Source
 from biomedica.store import listing_keys
 
-__all__ = ["METADATA", "IdSelection", "print_ids", "select_ids"]
-
-METADATA = pa.schema(
-    [
-        ("article_id", pa.string()),
-        ("pmcid", pa.string()),
-        ("version", pa.int32()),
-        ("pmid", pa.int64()),
-        ("doi", pa.string()),
-        ("title", pa.string()),
-        ("citation", pa.string()),
-        ("license_code", pa.string()),
-        ("license_group", pa.string()),
-        ("is_pmc_openaccess", pa.bool_()),
-        ("is_manuscript", pa.bool_()),
-        ("is_historical_ocr", pa.bool_()),
-        ("is_retracted", pa.bool_()),
-        ("media_count", pa.int32()),
-    ]
-)
-"""What a condition may speak of: the fields of the metadata JSON."""
+__all__ = ["IdSelection", "select_ids"]
 
 BATCH = 1024
 """articles whose metadata is held and put to the condition at once"""
@@ -49,7 +35,6 @@ AHEAD = 2
 """batches that are read while one is evaluated"""
 KEPT = 100
 """deferred articles that are remembered with their fault, as a run's report does"""
-SHOWN = 20
 
 Keys = npt.NDArray[np.int64]
 Row = dict[str, Any]
@@ -57,25 +42,31 @@ Waiting = tuple[str, str]
 """(article id, fault)"""
 
 
-def select_ids(source: Source, where: str | None = None, *, latest: bool = False) -> IdSelection:
+def select_ids(
+    source: Source,
+    where: str | None = None,
+    *,
+    versions: VersionPolicy = "all",
+    sample: int | None = None,
+    seed: int = 0,
+) -> IdSelection:
     """The article ids of a source that meet a condition; their metadata is read by iterating.
 
-    where: a DuckDB condition over METADATA, None: all. latest: one version each, the highest, which
-    the condition is then put to. Lists the source. Raises ConfigError, SourceError.
+    where: a DuckDB condition over `catalogue.CONDITION_COLUMNS`, None: all. versions: which version of
+    each article the condition is put to (`config.SelectConfig`). sample: only so many of those that
+    meet it, by a hash of seed and id. Lists the source. Raises ConfigError, SourceError.
     """
     statement = None
     if where is not None:
-        statement = select_statement("metadata", METADATA, ["article_id"], where)
+        statement = select_statement("metadata", CONDITION_COLUMNS, ["article_id"], where)
     keys: Keys = listing_keys(source.list_articles())
-    if latest:
-        pmcids, _ = split_key(keys)
-        keys = keys[np.append(pmcids[1:] != pmcids[:-1], True)[: len(keys)]]
-    return IdSelection(source, keys, statement)
+    return IdSelection(source, keys, statement, versions, sample, seed)
 
 
 @dataclass
 class IdSelection:
-    """Article ids in numeric order, found as they are asked for; memory holds a few batches.
+    """Article ids in numeric order, found as they are asked for; memory holds a few batches, and a
+    sample.
 
     Iterating gives lists of at most BATCH ids. The counts are whole when it has ended. An article
     whose metadata is wrong meets no condition (`rejected`); one whose metadata cannot be had just
@@ -86,6 +77,9 @@ class IdSelection:
     source: Source
     keys: Keys = field(repr=False)
     statement: str | None
+    versions: VersionPolicy = "all"
+    sample: int | None = None
+    seed: int = 0
     found: int = 0
     rejected: int = 0
     deferred: int = 0
@@ -95,14 +89,15 @@ class IdSelection:
     def __iter__(self) -> Iterator[list[str]]:
         self.found = self.rejected = self.deferred = 0
         self.waiting = []
-        for ids in self._all() if self.statement is None else self._meeting(self.statement):
+        for ids in self._found():
             self.found += len(ids)
             if ids:
                 yield ids
 
     def to_dict(self) -> dict[str, Any]:
-        """The counts, by the names of a run's report."""
+        """The counts, by the names of a run's report, and how versions were chosen."""
         return {
+            "versions": self.versions,
             "articles_listed": len(self.keys),
             "articles_found": self.found,
             "articles_rejected": self.rejected,
@@ -110,16 +105,62 @@ class IdSelection:
             "deferred": [list(one) for one in self.waiting],
         }
 
-    def _all(self) -> Iterator[list[str]]:
-        for start in range(0, len(self.keys), BATCH):
-            yield list(map(str, _articles(self.keys[start : start + BATCH])))
+    def _found(self) -> Iterator[list[str]]:
+        keys = self._candidates()
+        if self.statement is None:
+            yield from _named(sampled(keys, self.sample, self.seed))
+        elif self.sample is None:
+            yield from self._meeting(self.statement, keys, BATCH)
+        else:
+            yield from _named(self._sample_meeting(self.statement, keys, self.sample))
 
-    def _meeting(self, statement: str) -> Iterator[list[str]]:
+    def _sample_meeting(self, statement: str, keys: Keys, size: int) -> Keys:
+        """The first of those in the order of the sample that meet the condition: the others are not
+        read."""
+        met: list[int] = []
+        ordered = in_sample_order(keys, self.seed)
+        for ids in self._meeting(statement, ordered, min(BATCH, max(64, size))):
+            met += [article_key(*parse_article_id(one)) for one in ids]
+            if len(met) >= size:
+                break
+        return np.sort(np.array(met[:size], np.int64))
+
+    def _candidates(self) -> Keys:
+        """The versions that the policy takes. For `published_first` the metadata of articles with
+        several versions is read; an article of which one cannot be read now is left out and told."""
+        if self.versions != "published_first":
+            return self.keys[chosen_versions(self.keys, None, self.versions)]
+        several = has_siblings(self.keys)
+        known: dict[int, bool] = {}
+        deferred: set[int] = set()
+        pool = ThreadPoolExecutor(self.source.readers, thread_name_prefix="metadata")
+        try:
+            siblings = self.keys[several]
+            for start in range(0, len(siblings), BATCH):
+                part = siblings[start : start + BATCH]
+                outcomes = list(pool.map(self._row, _articles(part)))
+                for row in self._counted(iter(outcomes)):
+                    known[article_key(int(row["pmcid"][3:]), row["version"])] = row["is_manuscript"]
+                keys = part.tolist()
+                deferred |= {
+                    split_key(key)[0]
+                    for key, outcome in zip(keys, outcomes, strict=True)
+                    if isinstance(outcome, tuple)
+                }
+        finally:
+            pool.shutdown(cancel_futures=True)
+        right = [key for key in sorted(known) if split_key(key)[0] not in deferred]
+        of_several = np.array(right, np.int64)
+        manuscript = np.array([known[key] for key in right], bool)
+        taken = of_several[chosen_versions(of_several, manuscript, "published_first")]
+        return np.sort(np.concatenate([self.keys[~several], taken]))
+
+    def _meeting(self, statement: str, keys: Keys, size: int) -> Iterator[list[str]]:
         connection = connect({}, threads=1)  # with one, rows keep their order
         pool = ThreadPoolExecutor(self.source.readers, thread_name_prefix="metadata")
         try:
-            for rows in self._read(pool):
-                connection.register("metadata", pa.Table.from_pylist(rows, METADATA))
+            for rows in self._read(pool, keys, size):
+                connection.register("metadata", pa.Table.from_pylist(rows, CONDITION_COLUMNS))
                 with running():
                     met = connection.sql(statement).to_arrow_table()
                 yield met["article_id"].to_pylist()
@@ -127,11 +168,11 @@ class IdSelection:
             pool.shutdown(cancel_futures=True)
             connection.close()
 
-    def _read(self, pool: Executor) -> Iterator[list[Row]]:
+    def _read(self, pool: Executor, keys: Keys, size: int) -> Iterator[list[Row]]:
         """The metadata of a batch after the other; the next ones are read meanwhile."""
         ahead: deque[Iterator[Row | Waiting | None]] = deque()
-        for start in range(0, len(self.keys), BATCH):
-            ahead.append(pool.map(self._row, _articles(self.keys[start : start + BATCH])))
+        for start in range(0, len(keys), size):
+            ahead.append(pool.map(self._row, _articles(keys[start : start + size])))
             if len(ahead) > AHEAD:
                 yield self._counted(ahead.popleft())
         while ahead:
@@ -140,7 +181,7 @@ class IdSelection:
     def _row(self, article: ArticleId) -> Row | Waiting | None:
         """The metadata of one article; None where it is wrong."""
         try:
-            return _metadata_row(self.source, article)
+            return metadata_row(self.source.read_article(article))
         except Rejected:
             return None
         except Deferred as fault:
@@ -164,76 +205,6 @@ def _articles(keys: Keys) -> list[ArticleId]:
     return list(map(ArticleId, pmcids.tolist(), versions.tolist()))
 
 
-def _metadata_row(source: Source, article: ArticleId) -> Row:
-    """Raises Rejected, Deferred or SourceError."""
-    known = source.read_article(article).metadata
-    return {
-        "article_id": str(article),
-        "pmcid": f"PMC{article.pmcid}",
-        "version": article.version,
-        "pmid": known.pmid,
-        "doi": known.doi,
-        "title": known.title,
-        "citation": known.citation,
-        "license_code": known.license_code,
-        "license_group": license_group(normalise_code(known.license_code)),
-        "is_pmc_openaccess": known.is_pmc_openaccess,
-        "is_manuscript": known.is_manuscript,
-        "is_historical_ocr": known.is_historical_ocr,
-        "is_retracted": known.is_retracted,
-        "media_count": len(known.media),
-    }
-
-
-def print_ids(selection: IdSelection, as_json: bool) -> None:
-    """The ids on stdout as they are found: one a line, or in one JSON object. Notes on stderr.
-
-    Raises RunStopped where the condition or the source fails after ids were printed.
-    """
-    whole = False
-    try:
-        _print_found(selection, as_json)
-        whole = True
-    except BiomedicaError as error:
-        if not selection.found:
-            raise
-        raise RunStopped(
-            f"{error}; the {selection.found:,} ids printed are not the whole list"
-        ) from error
-    finally:
-        if as_json and not whole:
-            print()  # what is said of the end stands on a line of its own
-    _print_notes(selection)
-
-
-def _print_found(selection: IdSelection, as_json: bool) -> None:
-    if not as_json:
-        for ids in selection:
-            print("\n".join(ids))
-        return
-    print('{"ids": [', end="")
-    comma = ""
-    for ids in selection:
-        print(comma + json.dumps(ids)[1:-1], end="")
-        comma = ", "
-    rest = selection.to_dict() | {"exit_status": int(selection.deferred > 0)}
-    print("], " + json.dumps(rest, ensure_ascii=False)[1:])
-
-
-def _print_notes(selection: IdSelection) -> None:
-    def note(text: str) -> None:
-        print(text, file=sys.stderr)
-
-    if not selection.found:
-        note("no article meets the condition")
-    if selection.rejected:
-        note(f"{selection.rejected:,} articles have metadata that is wrong: they meet no condition")
-    if selection.deferred:
-        note(
-            f"{selection.deferred:,} articles deferred, whose metadata cannot be had now: the list "
-            "is whole when the same command ends without them"
-        )
-        for article, why in selection.waiting[:SHOWN]:
-            note(f"  {article}  {why}")
-        if selection.deferred > SHOWN:
-            note(f"  and {selection.deferred - SHOWN:,} more")
+def _named(keys: Keys) -> Iterator[list[str]]:
+    for start in range(0, len(keys), BATCH):
+        yield list(map(str, _articles(keys[start : start + BATCH])))

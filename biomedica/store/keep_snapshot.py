@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow.compute as pc
 
 from biomedica.errors import StoreError
-from biomedica.sources.inventory import SourceSnapshot, snapshot_time
+from biomedica.sources.inventory import SourceSnapshot, snapshot_name, snapshot_time
 from biomedica.store import log
 from biomedica.store.snapshots import (
     Snapshot,
@@ -21,6 +21,9 @@ from biomedica.store.snapshots import (
 from biomedica.store.storage import Storage
 
 __all__ = ["KeptSnapshot", "keep_snapshot"]
+
+CLOCKS_DIFFER = datetime.timedelta(minutes=10)
+"""What two machines may differ by without anybody's fault"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,9 @@ def keep_snapshot(storage: Storage, taken: SourceSnapshot, max_gone_share: float
     if before is None:
         written = write_snapshot(storage, taken.name, taken.rows.batches(), taken.info)
         return KeptSnapshot(written, None, True, new=written.rows, warnings=taken.warnings)
-    if taken.name == before.name:
+    if taken.name == before.name and taken.info["kind"] == "inventory":
         return KeptSnapshot(before, before, False, warnings=taken.warnings)
-    _check_time(taken, before)
+    name = _name_after(taken, before)
     counts: Counter[str] = Counter()
     for batch in difference(before.batches(), taken.rows.batches()):
         for found in pc.value_counts(batch.column("change")).to_pylist():
@@ -67,17 +70,23 @@ def keep_snapshot(storage: Storage, taken: SourceSnapshot, max_gone_share: float
         warnings += (f"the snapshot {before.name} was taken from {before.info.get('source')}",)
     if not counts:
         return KeptSnapshot(before, before, False, warnings=warnings)
-    written = write_snapshot(storage, taken.name, taken.rows.batches(), taken.info)
+    written = write_snapshot(storage, name, taken.rows.batches(), taken.info)
     numbers = {name: counts[name] for name in ("new", "changed", "gone")}
     return KeptSnapshot(written, before, True, **numbers, warnings=warnings)
 
 
-def _check_time(taken: SourceSnapshot, before: Snapshot) -> None:
-    """Raise StoreError where the source would seem to go back in time."""
+def _name_after(taken: SourceSnapshot, before: Snapshot) -> str:
+    """The name of the new snapshot: its time, but behind the one before.
+
+    Raises StoreError where the source would seem to go back in time. A listing is of now: where the
+    clocks of two machines differ a little, or it follows within a second, it is a second later.
+    """
     time = snapshot_time(taken.name) or datetime.datetime.min.replace(tzinfo=datetime.UTC)
     if time > before.time:
-        return
+        return taken.name
     if taken.info["kind"] == "listing":
+        if before.time - time < CLOCKS_DIFFER:
+            return snapshot_name(before.time + datetime.timedelta(seconds=1))
         raise StoreError(
             f"the clock of this machine says {taken.name}, and the snapshot {before.name} is newer: "
             "set the clock right"

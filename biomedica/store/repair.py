@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from biomedica.catalogue import OPTIONAL_TABLES
 from biomedica.errors import StoreError
 from biomedica.store import log
 from biomedica.store.check_files import DATA_FILE
@@ -130,7 +131,7 @@ def _is_data_file(path: str) -> bool:
 
 def _is_table(table: str) -> bool:
     parts = table.split("/")
-    own = (*log.CORE_TABLES, *KEYED_TABLES)
+    own = (*log.CORE_TABLES, *OPTIONAL_TABLES, *KEYED_TABLES)
     return table in own or (len(parts) == 2 and parts[0] == "embeddings")
 
 

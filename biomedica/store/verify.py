@@ -98,6 +98,7 @@ def _check(dataset: Dataset, report: Report, *, deep: bool) -> None:
             ledger.take(table, sound if table == "superseded" else hide(sound, table, hidden))
     superseded.check()
     ledger.check_articles()
+    ledger.check_metadata()
     _tell(dataset, "pairs", {"pair_twice": ledger.check_pairs()}, report)
     for table in tables:
         if table.startswith("embeddings/"):
@@ -140,8 +141,8 @@ class _Superseded:
             report.add("superseded_twice", "superseded", "superseded", "names a build more than once")
 
     def take(self, table: str, rows: pa.RecordBatch) -> None:
-        """Rows of articles and rejects, dead ones too."""
-        if self._unseen and table in ("articles", "rejects"):
+        """Rows of articles, rejects and metadata, dead ones too."""
+        if self._unseen and table in ("articles", "rejects", "metadata"):
             self._unseen.difference_update(_builds(rows))
 
     def check(self) -> None:

@@ -26,7 +26,9 @@ from biomedica.sources.protocol import LISTING
 class Known:
     """An article of which the metadata alone is asked for."""
 
+    article_id: ArticleId
     metadata: Metadata
+    xml_uri: str = "memory:xml"
 
 
 @dataclass
@@ -51,7 +53,7 @@ class Generated:
             self.read += 1
         if article_id.pmcid in self.faults:
             raise self.faults[article_id.pmcid]
-        return Known(metadata(article_id))  # type: ignore[return-value]
+        return Known(article_id, metadata(article_id))  # type: ignore[return-value]
 
 
 def metadata(article_id: ArticleId) -> Metadata:
@@ -81,7 +83,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH", 7)
 
 
-COMMERCIAL = "license_group = 'commercial' AND media_count = 1"
+COMMERCIAL = "license_group = 'commercial' AND n_media = 1"
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -89,7 +91,7 @@ COMMERCIAL = "license_group = 'commercial' AND media_count = 1"
 def test_ids_come_in_numeric_order(count: int) -> None:
     source = Generated(count)
     everything = [f"PMC{number}.1" for number in range(1, count + 1)]
-    assert found(select_ids(source)) == found(select_ids(source, latest=True)) == everything
+    assert found(select_ids(source)) == found(select_ids(source, versions="latest")) == everything
     assert source.read == 0
     assert found(select_ids(source, COMMERCIAL)) == everything[9::10]
     assert source.read == count
@@ -103,8 +105,8 @@ def test_latest_is_one_version_each() -> None:
             digests = pa.array([bytes(16)] * 4, pa.binary(16))
             return pa.table([pmcids, pa.array(versions, pa.int32()), digests], schema=LISTING)
 
-    assert found(select_ids(Versions(0), latest=True)) == ["PMC1.10", "PMC3.4"]
-    assert found(select_ids(Versions(0), "version > 4", latest=True)) == ["PMC1.10"]
+    assert found(select_ids(Versions(0), versions="latest")) == ["PMC1.10", "PMC3.4"]
+    assert found(select_ids(Versions(0), "version > 4", versions="latest")) == ["PMC1.10"]
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -114,6 +116,7 @@ def test_a_passing_fault_is_counted_and_told_and_ends_nothing() -> None:
     selection = select_ids(Generated(99, faults), COMMERCIAL)
     assert found(selection) == [f"PMC{number}.1" for number in (30, 40, 60, 70, 80, 90)]
     assert selection.to_dict() == {
+        "versions": "all",
         "articles_listed": 99,
         "articles_found": 6,
         "articles_rejected": 1,
