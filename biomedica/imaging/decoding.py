@@ -17,7 +17,7 @@ from biomedica.imaging.colour import Colours
 from biomedica.imaging.containers import KEPT_FORMATS, Container, read_container
 from biomedica.imaging.loading import load, storable, turned
 from biomedica.imaging.measures import Measures, measure
-from biomedica.imaging.pixels import BASE, dct_eighths, eight_bit, model_array, on_white, reduction
+from biomedica.imaging.pixels import BASE, dct_scale, eight_bit, model_array, on_white, reduction
 from biomedica.schema import PixelSpec
 
 __all__ = ["DecodedImage", "decode", "model_pixels"]
@@ -63,8 +63,8 @@ def decode(data: bytes, limits: ImageConfig, specs: Sequence[PixelSpec] = ()) ->
     cannot hold: `loading.storable`). Of several frames or pages the first counts.
 
     phash and the measures are taken from a small image, made so, whatever `specs` are:
-    1. the first frame; of a JPEG, decoded at n/8 of its size by DCT scaling (libjpeg), n being the
-       least of 1, 2, 3, 4, 8 that leaves the short side 448 pixels or more (fractions cut off);
+    1. the first frame; of a JPEG, decoded at 1/s of its size by DCT scaling (libjpeg), s being the
+       greatest of 1, 2, 4, 8 that leaves the short side 448 pixels or more (halves cut off);
     2. 8 bits, L for grey images and else RGB, alpha composited on white (`pixels.eight_bit`); CMYK
        with a profile of its own stays CMYK until step 4;
     3. means over m x m pixels, m = max(1, short side // 128, isqrt(pixels // 2**18)), the last for
@@ -163,7 +163,7 @@ class _Picture:
     ) -> None:
         self._container = container
         self._orientation = container.orientation if upright is None else 1
-        self._loaded = {} if upright is None else {8: eight_bit(upright)}
+        self._loaded = {} if upright is None else {1: eight_bit(upright)}
         self._reduced_images: dict[tuple[int, int], Image.Image] = {}
         self._short = min(container.width, container.height)
         self.colours = found or Colours(None)
@@ -186,12 +186,12 @@ class _Picture:
 
     def _whole(self, size: int) -> Image.Image:
         """The image of step 2 for a model's size."""
-        eighths = dct_eighths(self._short, size) if self._container.image_format == "jpeg" else 8
-        if eighths not in self._loaded:
-            image = load(self._container, eighths)
+        scale = dct_scale(self._short, size) if self._container.image_format == "jpeg" else 1
+        if scale not in self._loaded:
+            image = load(self._container, scale)
             self.mode = image.mode
-            self._loaded[eighths], self.colours = on_white(image, self._container.profile)
-        return self._loaded[eighths]
+            self._loaded[scale], self.colours = on_white(image, self._container.profile)
+        return self._loaded[scale]
 
     def _reduced(self, size: int) -> Image.Image:
         """Upright, its short side at least 3 x size where the image has so much."""

@@ -52,11 +52,10 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def load(container: Container, eighths: int = 8, *, low_bytes: bool = False) -> Image.Image:
+def load(container: Container, scale: int = 1, *, low_bytes: bool = False) -> Image.Image:
     """Decodes the first image whole.
 
-    eighths: 1, 2, 3, 4 or 8, JPEG only: decodes at so many eighths of the size (DCT scaling),
-    sides rounded up.
+    scale: 1, 2, 4 or 8, JPEG only: decodes at 1/scale of the size (DCT scaling), sides rounded up.
     low_bytes: of a TIFF with 16 bits a colour, the low bytes instead of the high ones.
     Raises Rejected (truncated, corrupt, unsupported_format, too_many_pixels), and Deferred when
     memory runs out.
@@ -65,8 +64,8 @@ def load(container: Container, eighths: int = 8, *, low_bytes: bool = False) -> 
         image = _PLUGINS[container.image_format](io.BytesIO(container.payload))
         if (image.width, image.height) != (container.width, container.height):
             raise Rejected("corrupt", "the image is of another size than its header says")
-        if eighths < 8:
-            _scale(image, eighths)
+        if scale > 1:
+            image.draft(None, (image.width // scale, image.height // scale))
         if container.image_format == "tiff":
             # memory is made here because Pillow would hold the size against its own limit
             image.im = Image.new(image.mode, image.size).im
@@ -83,13 +82,6 @@ def load(container: Container, eighths: int = 8, *, low_bytes: bool = False) -> 
     except Exception as error:  # noqa: BLE001
         raise Rejected(_reason(str(error)), f"{type(error).__name__}: {error}"[:200]) from None
     return image
-
-
-def _scale(image: JpegImageFile, eighths: int) -> None:
-    """Image.draft for 3/8 too: libjpeg rounds 1/3 up to it (jdmaster.c, jpeg_calc_output_dimensions)."""
-    size = (-(-image.width * eighths // 8), -(-image.height * eighths // 8))
-    image.tile = [tile._replace(extents=(0, 0, *size)) for tile in image.tile]
-    image._size, image.decoderconfig = size, (8 // eighths + (eighths == 3), 0)
 
 
 def _reason(text: str) -> str:

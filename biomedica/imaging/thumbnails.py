@@ -10,7 +10,7 @@ from PIL import Image
 from biomedica.errors import Deferred, Rejected
 from biomedica.imaging.containers import read_container
 from biomedica.imaging.loading import load, turned
-from biomedica.imaging.pixels import dct_eighths, on_white
+from biomedica.imaging.pixels import dct_scale, on_white
 
 __all__ = ["data_uri"]
 
@@ -43,7 +43,7 @@ def _small(data: bytes, side: int) -> Image.Image:
         raise Rejected("too_many_pixels")
     longest = max(container.width, container.height)
     is_jpeg = container.image_format == "jpeg"
-    loaded = load(container, dct_eighths(longest, side) if is_jpeg else 8)
+    loaded = load(container, dct_scale(longest, side) if is_jpeg else 1)
     shown, found = on_white(loaded, container.profile)
     image = turned(shown, container.orientation)
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -48,7 +48,7 @@ def _jpeg(image: Image.Image, exif: Image.Exif) -> dict[str, bytes]:
         "restart.jpg": _saved(image, "jpeg", restart_marker_rows=1, subsampling=0),
         "pages.jpg": _saved(image, "mpo", save_all=True, append_images=[image]),
         "half.jpg": _saved(_picture(960, 900), "jpeg", quality=40),
-        "three_eighths.jpg": _saved(_picture(1210, 1200), "jpeg", quality=30, progressive=True),
+        "quarter.jpg": _saved(_picture(1800, 1792).convert("L"), "jpeg", quality=20, progressive=True),
     }
 
 
