@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline.graph import Graph
 from biomedica.reporting import select_ids
 from biomedica.sources import PackageSource, open_source
+from biomedica.sources.sample import write_sample
 from biomedica.store import verify
 from tests.faults.driver import build_in_process, no_session
 from tests.integration.conftest import rows
@@ -113,6 +116,36 @@ def test_columns_that_differ_do_so_for_a_reason(corpus: Path, tmp_path: Path) ->
     assert all(
         pair["image"]["path"].endswith((".jpg", ".tif")) for pair in rows(tmp_path / "packed", "pairs")
     )
+
+
+def test_the_sample_in_packages_is_what_its_truth_says(tmp_path: Path) -> None:
+    write_sample(tmp_path / "sample", articles=24, packages=True)
+    run(tmp_path / "sample", tmp_path / "out")
+    truth = json.loads((tmp_path / "sample" / "truth.json").read_text())["articles"]
+    assert {one["outcome"] for one in truth} == {"article"}
+    found = {row["article_id"]: row for row in rows(tmp_path / "out", "articles")}
+    assert found.keys() == {one["article_id"] for one in truth}
+    for one in truth:
+        row = found[one["article_id"]]
+        for name in (
+            "title",
+            "doi",
+            "pmid",
+            "license_code",
+            "license_group",
+            "is_retracted",
+            "graphic_count",
+        ):
+            assert row[name] == one["article"][name], (one["article_id"], name)
+    pairs = {row["pair_id"]: row for row in rows(tmp_path / "out", "pairs")}
+    expected = {pair["pair_id"]: pair for one in truth for pair in one["pairs"]}
+    assert pairs.keys() == expected.keys()
+    for name, pair in expected.items():
+        for column in ("caption", "figure_kind", "original_sha256", "license_code"):
+            if column in pair:
+                assert pairs[name][column] == pair[column], (name, column)
+    reasons = Counter((row["stage"], row["reason"]) for row in rows(tmp_path / "out", "rejects"))
+    assert reasons == Counter((row["stage"], row["reason"]) for one in truth for row in one["rejects"])
 
 
 # --- resume ----------------------------------------------------------------------------------
