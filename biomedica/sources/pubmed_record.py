@@ -26,9 +26,10 @@ _RETRACTED = "D016441"
 """MeSH: Retracted Publication"""
 
 _OPENING = re.compile(
-    rb"\s*<Pubmed(?:Book)?Article>\s*<(MedlineCitation|BookDocument)\b([^>]*)>"
+    rb"\s*<Pubmed(?:Book)?Article\b[^>]*>\s*<(MedlineCitation|BookDocument)\b([^>]*)>"
     rb"\s*<PMID([^>]*)>\s*([0-9]{1,18})\s*</PMID>"
 )
+_ENDS = (b"</PubmedArticle>", b"</PubmedBookArticle>")
 _STATUS = re.compile(rb'\bStatus="([^"]*)"')
 _VERSION = re.compile(rb'\bVersion="([0-9]{1,9})"')
 _CITED = re.compile(rb'<ArticleId IdType="(\w+)">([^<>&]*)</ArticleId>|</(Reference)>')
@@ -75,7 +76,8 @@ def pmid_of(xml: bytes) -> int | None:
 def parse_record(xml: bytes) -> Record:
     """A `PubmedArticle` or `PubmedBookArticle`, UTF-8, without a declaration.
 
-    Raises Rejected("malformed_xml") for what is not well-formed or has no PMID.
+    Raises Rejected("malformed_xml") for what has no PMID or no end, or is not well-formed where
+    something is read.
     """
     short = xml
     for start, end in _PROSE:
@@ -101,6 +103,8 @@ def _is_unusual(xml: bytes) -> bool:
     """Whether an element may be written in another form than its usual one; quickly, where not."""
     return (
         b"/>" in xml
+        or b" >" in xml  # </MeshHeading >
+        or b"\n>" in xml
         or (b"!" in xml and b"<!" in xml)
         or (b"?" in xml and b"<?" in xml)
         or (b"'" in xml and b"='" in xml)
@@ -124,8 +128,8 @@ def _canonical(xml: bytes) -> bytes:
 
 def _record(xml: bytes) -> Record:
     opening = _OPENING.match(xml)
-    if opening is None:
-        raise Rejected("malformed_xml", "the record does not begin with its PMID")
+    if opening is None or not xml.rstrip().endswith(_ENDS):
+        raise Rejected("malformed_xml", "the record does not begin with its PMID, or has no end")
     kind, attributes, pmid_attributes, pmid = opening.groups()
     cut = xml.find(b"<PubmedData") if kind == b"MedlineCitation" else 0
     head, data = (xml[:cut], xml[cut:]) if cut > 0 else (xml, xml if cut == 0 else b"")
