@@ -21,6 +21,7 @@ __all__ = [
     "Tree",
     "first_child",
     "href_of",
+    "letters_of",
     "own_children",
     "same_language",
 ]
