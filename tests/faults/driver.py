@@ -20,12 +20,14 @@ from typing import Any
 from biomedica.config import BuildConfig
 from biomedica.embedding import ModelInfo
 from biomedica.pipeline import build as pipeline_build
-from biomedica.pipeline import run_build
+from biomedica.pipeline import compact as pipeline_compact
+from biomedica.pipeline import run_build, run_compact, run_update
 from biomedica.pipeline.embedder import load_embedder
 from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.shard import ShardBuilder
 from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.store import DatasetWriter
+from biomedica.upkeep import CompactConfig, UpdateConfig
 
 
 def die_after(commits: int) -> None:
@@ -81,6 +83,18 @@ def build_until(config: BuildConfig, commits: int, environment: Mapping[str, str
     build_here()
     die_after(commits)
     report = run_build(config, quiet=True)
+    sys.exit(0 if report.complete else 1)
+
+
+def keep_here(config: UpdateConfig | CompactConfig, environment: Mapping[str, str]) -> None:
+    """An update or a compaction in this process, without Ray; it ends the process."""
+    os.environ.update(environment)
+    build_here()
+    pipeline_compact.FEW = sys.maxsize
+    if isinstance(config, CompactConfig):
+        run_compact(config, quiet=True)
+        sys.exit(0)
+    report = run_update(config, quiet=True)
     sys.exit(0 if report.complete else 1)
 
 
