@@ -31,7 +31,8 @@ from biomedica.sources import open_source
 from biomedica.sources.inventory import take_snapshot
 from biomedica.sources.reports import INVENTORY
 from biomedica.store import open_storage
-from biomedica.store.snapshots import difference, open_snapshot, write_snapshot
+from biomedica.store.keep_snapshot import keep_snapshot
+from biomedica.store.snapshots import difference, open_snapshot
 
 DAYS = ("2026-09-01T01-00Z", "2026-09-02T01-00Z")
 CHANGED, GONE, NEW = 1_000, 10_000, 500
@@ -100,19 +101,25 @@ def peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def take(root: Path, day: int) -> dict[str, object]:
-    """Snapshot of the newest inventory; of the first day where the second is not there yet."""
+def take(root: Path) -> dict[str, object]:
+    """Snapshot of the newest inventory, as the command takes it: read, compared with the one before,
+    written."""
     started = time.perf_counter()
     taken = take_snapshot(open_source(str(root / "source")), inventory=True)
     read = time.perf_counter()
     storage = open_storage(root / "dataset")
-    written = write_snapshot(storage, taken.name, taken.rows.batches(), taken.info)
+    kept = keep_snapshot(storage, taken, max_gone_share=0.01)
+    written = kept.snapshot
     done = time.perf_counter()
     assert not taken.warnings, taken.warnings
+    assert kept.is_new
     return {
         "rows": written.rows,
         "read_seconds": round(read - started, 1),
-        "write_seconds": round(done - read, 1),
+        "new": kept.new,
+        "changed": kept.changed,
+        "gone": kept.gone,
+        "keep_seconds": round(done - read, 1),
         "mib": storage.size(written.path) // 2**20,
         "peak_mib": peak_mib(),
     }
@@ -154,7 +161,7 @@ def run_step(step: str, root: Path, rows: int, files: int) -> dict[str, object]:
     if kind == "write":
         write_inventory(root / "source", rows, files, int(number))
         return {}
-    return take(root, int(number)) if kind == "take" else compare(root)
+    return take(root) if kind == "take" else compare(root)
 
 
 def measure(root: Path, rows: int, files: int) -> dict[str, object]:

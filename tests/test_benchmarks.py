@@ -78,3 +78,14 @@ def test_it_runs_on_the_sample() -> None:
     assert values["caption_losses"] == 0
     assert values["figures"] == values["in_xml"]["figs"]
     assert "biomedica" in table
+
+
+def test_snapshots_of_generated_inventories_differ_as_they_should() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "snapshot.py"), "--rows", "30000", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=250)
+    values = json.loads(done.stdout.splitlines()[-1])
+    assert values["snapshot_1"]["rows"] == 30_000
+    found = {name: values["difference"][name] for name in ("new", "changed", "gone")}
+    assert found == {"new": 60, "changed": 30, "gone": 3}
+    assert found == {name: values["snapshot_2"][name] for name in found}
+    assert values["difference"]["peak_mib"] > 0

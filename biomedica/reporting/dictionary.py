@@ -24,7 +24,7 @@ _TABLES = {
     "enrichment": "One row a PMID, made by `biomedica enrich`: what PubMed says of the article.",
     "pubmed_files": "One row a PubMed file that was read for `enrichment`.",
     "metadata": "One row an article version of the source, made by `biomedica snapshot`: what its metadata "
-    "JSON says. `biomedica ids --where` asks it.",
+    "JSON says. conditions of `biomedica ids` are put to it.",
     "superseded": "Rows of these articles in these shards no longer count; the readers hide them.",
 }
 
