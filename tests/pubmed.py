@@ -6,9 +6,11 @@ import gzip
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -116,6 +118,8 @@ class Eutils:
     url: str = ""
     records: dict[int, str] = field(default_factory=dict)
     answer: Answerer | None = None
+    clock: float | None = None
+    """seconds since 1970 by the server's clock; None: the real one"""
     forms: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
@@ -139,6 +143,11 @@ class Eutils:
         return Reply(document(self.records[pmid] for pmid in pmids if pmid in self.records))
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that went away is what some tests are about."""
+
+
 @contextmanager
 def eutils() -> Iterator[Eutils]:
     """A running server."""
@@ -153,7 +162,8 @@ def eutils() -> Iterator[Eutils]:
                 name: values[0] for name, values in parse_qs(self.rfile.read(size).decode()).items()
             }
             reply = state.reply(self.path, form, self.headers["User-Agent"])
-            self.send_response(reply.status)
+            self.send_response_only(reply.status)
+            self.send_header("Date", formatdate(state.clock or time.time(), usegmt=True))
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(reply.body)))
@@ -163,7 +173,7 @@ def eutils() -> Iterator[Eutils]:
         def log_message(self, *_: object) -> None:
             """Nothing on stderr."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_port}/entrez/eutils"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
