@@ -36,8 +36,9 @@ format: setup  ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-fuzz: setup  ## 20,000 mutated articles (and 5,000 images); CORPUS=DIR mutates real ones
+fuzz: setup  ## 20,000 mutated articles and 5,000 images; CORPUS=DIR mutates real ones
 	$(BIN)/python -m tests.fuzz.articles --count 20000 $(if $(CORPUS),--corpus $(CORPUS))
+	$(BIN)/python -m tests.fuzz.images --count 5000 $(if $(CORPUS),--corpus $(CORPUS))
 
 docs: setup  ## Write docs/dataset.md from the schema
 	$(BIN)/python -m biomedica.reporting.dictionary > docs/dataset.md
