@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +25,19 @@ from biomedica.options import (
 )
 from biomedica.outcome import Exit, emit
 
+if TYPE_CHECKING:
+    from biomedica.pipeline import RunReport
+
 __all__ = ["compact", "log", "update", "vacuum"]
+
+Inventory = Annotated[
+    bool | None,
+    typer.Option(
+        "--inventory/--list",
+        help="Take the newest inventory, or list the source. Default: a bucket's inventory where it has "
+        "one, the listing of a folder.",
+    ),
+]
 
 
 def update(
@@ -46,14 +58,7 @@ def update(
     everything: Annotated[
         bool, typer.Option("--all", help="From now on take all of the source.")
     ] = False,
-    inventory: Annotated[
-        bool | None,
-        typer.Option(
-            "--inventory/--list",
-            help="Take the newest inventory, or list the source. Default: a bucket's inventory where "
-            "it has one, the listing of a folder.",
-        ),
-    ] = None,
+    inventory: Inventory = None,
     model: Models = None,
     config: Config = None,
     settings: Settings = None,
@@ -74,7 +79,6 @@ def update(
     """
     from biomedica.config import load_config
     from biomedica.pipeline import run_update
-    from biomedica.reporting import print_changes, print_run
     from biomedica.upkeep import UpdateConfig
 
     overrides = read_overrides(
@@ -92,8 +96,15 @@ def update(
         report=str(report) if report else None,
     )
     done = run_update(load_config(UpdateConfig, config, overrides), quiet=quiet, debug=debug)
-    status = Exit.DONE if done.complete else Exit.INCOMPLETE
-    values = done.to_dict() | {"exit_status": int(status)}
+    _end_update(done, as_json)
+
+
+def _end_update(report: RunReport, as_json: bool) -> None:
+    """Show what an update did; status 1 where something waits for another run."""
+    from biomedica.reporting import print_changes, print_run
+
+    status = Exit.DONE if report.complete else Exit.INCOMPLETE
+    values = report.to_dict() | {"exit_status": int(status)}
 
     def show() -> None:
         print_run(values)

@@ -207,7 +207,7 @@ class _Update(Build):
             return  # all of it was deferred
         after = held.listing(without=gone)
         done = difference(held_articles(self.published), after, self.digest)
-        retracted = _retracted(staged) - _retracted(self.published)
+        retracted = _retracted(staged) & _ids(after, done.changed) - _retracted(self.published)
         self.report.changes = done.counts | {"retracted": len(retracted)}
         record = write_changes(staged.storage, after, done, retracted)
         committer.publish(files, self.report.changes | self._run_counts(), changes=record)
@@ -249,6 +249,12 @@ def _withdrawn(dataset: Dataset, keys: Keys) -> list[DataFile]:
     name = shard_id("withdrawn", [(row["article_id"], "", row["shard"]) for row in rows])
     file = write_file(dataset.storage, "superseded", name, table_of("superseded", rows))
     return [file] if file else []
+
+
+def _ids(listing: pa.Table, rows: npt.NDArray[np.bool_]) -> set[str]:
+    """The ids of some rows of a LISTING."""
+    pmcids, versions = split_key(listing_keys(listing)[rows])
+    return set(map(str, map(ArticleId, pmcids.tolist(), versions.tolist())))
 
 
 def _retracted(dataset: Dataset) -> set[str]:
