@@ -89,3 +89,12 @@ def test_snapshots_of_generated_inventories_differ_as_they_should() -> None:
     assert found == {"new": 60, "changed": 30, "gone": 3}
     assert found == {name: values["snapshot_2"][name] for name in found}
     assert values["difference"]["peak_mib"] > 0
+
+
+def test_the_benchmark_of_enrichment_runs() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "enrich.py"), "--records", "60", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=250)
+    values = json.loads(done.stdout.splitlines()[-1])
+    assert values["records"] == 60
+    assert values["records_per_second"].keys() >= {"unpack only", "0% wanted", "100% wanted"}
+    assert all(rate > 0 for rate in values["records_per_second"].values())

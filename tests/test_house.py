@@ -260,7 +260,15 @@ def test_every_setting_says_what_it_does() -> None:
 
 
 def test_every_field_of_every_table_has_a_doc() -> None:
-    tables = ("articles", "pairs", "rejects", "superseded", "embeddings/any")
+    tables = (
+        "articles",
+        "pairs",
+        "rejects",
+        "superseded",
+        "embeddings/any",
+        "enrichment",
+        "pubmed_files",
+    )
     for table in tables:
         for field in schema.table_schema(table):
             assert schema.field_doc(field), f"{table}.{field.name}"

@@ -33,7 +33,7 @@ _ENDS = (b"</PubmedArticle>", b"</PubmedBookArticle>")
 _STATUS = re.compile(rb'\bStatus="([^"]*)"')
 _VERSION = re.compile(rb'\bVersion="([0-9]{1,9})"')
 _CITED = re.compile(rb'<ArticleId IdType="(\w+)">([^<>&]*)</ArticleId>|</(Reference)>')
-_DOI = re.compile(r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)", re.IGNORECASE)
+_DOI = re.compile(r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)")
 _PMCID = re.compile(r"PMC[1-9][0-9]*")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PROSE = ((b"<Abstract>", b"</Abstract>"), (b"<AuthorList", b"</AuthorList>"))
@@ -139,7 +139,7 @@ def _record(xml: bytes) -> Record:
     cited = _within(data, b"ReferenceList")
     references, reference_count = _references(cited)
     start = data.find(b"<ReferenceList") if cited else len(data)
-    ids = _article_ids(data[:start] + data[start + len(cited) :])
+    doi, pmcid = _article_ids(data[:start] + data[start + len(cited) :])
     return Record(
         int(pmid),
         int(version[1]) if version else 1,
@@ -158,8 +158,8 @@ def _record(xml: bytes) -> Record:
         _date(_first(head, "DateCompleted")),
         _date(_first(head, "DateRevised")),
         [event for part in _each(data, "PubMedPubDate") if (event := _event(part))[1] is not None],
-        ids.get("doi") or _location_doi(head),
-        ids.get("pmc"),
+        doi or _location_doi(head),
+        pmcid,
     )
 
 
@@ -185,10 +185,19 @@ def _each(xml: bytes, tag: str) -> list[bytes]:
     close = b"</" + tag.encode() + b">"
     if close not in xml:
         return []
-    opens = _opens(tag)
     pieces = xml.split(close)
-    found = ((opens.search(piece), piece) for piece in pieces[:-1])
-    return [piece[start.start() :] + close for start, piece in found if start is not None]
+    del pieces[-1]
+    plain, opens = b"<" + tag.encode() + b">", _opens(tag)
+    found = []
+    for piece in pieces:
+        start = piece.find(plain)
+        if start < 0:
+            opening = opens.search(piece)
+            if opening is None:
+                continue
+            start = opening.start()
+        found.append(piece[start:] + close)
+    return found
 
 
 def _first(xml: bytes, tag: str) -> bytes:
@@ -305,50 +314,61 @@ def _within_range(number: int | None, low: int, high: int) -> int | None:
 # -- ids
 
 
+Ids = list[tuple[bytes, bytes]]
+"""(kind, value) of ArticleId elements"""
+
+
 def _references(xml: bytes) -> tuple[list[tuple[int | None, str | None, str | None]], int]:
     """The ids of each reference that has any, and how many there are with and without."""
     if not xml:
         return [], 0
+    found = _ids_by_reference(xml)
+    rows = [_pmid_doi_pmcid(ids) for ids in found if ids]
+    return [row for row in rows if any(row)], len(found)
+
+
+def _ids_by_reference(xml: bytes) -> list[Ids]:
+    """By their fixed form, which is the most frequent of a record; by the tree where one has another."""
     tokens = _CITED.findall(xml)
-    count = sum(bool(end) for _, _, end in tokens)
-    if len(tokens) - count != xml.count(b"<ArticleId ") or xml.count(b"<Reference>") != count:
-        root = read_tree(xml)
-        parts = list(root.iter("Reference"))
-        found = [[(p.get("IdType"), _text(p) or "") for p in r.iter("ArticleId")] for r in parts]
-        count = len(parts)
-    else:
-        found = [[]]
-        for kind, value, end in tokens:
-            if end:
-                found.append([])
-            else:
-                found[-1].append((kind.decode(), value.decode()))
-    rows = (_cited_ids(ids) for ids in found if ids)
-    return [row for row in rows if any(row)], count
+    found: list[Ids] = [[]]
+    ids = 0
+    for kind, value, end in tokens:
+        if end:
+            found.append([])
+        else:
+            found[-1].append((kind, value))
+            ids += 1
+    del found[-1]  # behind the last reference
+    if ids == xml.count(b"<ArticleId ") and len(found) == xml.count(b"<Reference>"):
+        return found
+    parts = read_tree(xml).iter("Reference")
+    return [[_kind_and_value(part) for part in reference.iter("ArticleId")] for reference in parts]
 
 
-def _cited_ids(ids: list[tuple[str | None, str]]) -> tuple[int | None, str | None, str | None]:
+def _kind_and_value(element: Any) -> tuple[bytes, bytes]:
+    return (element.get("IdType") or "").encode(), (_text(element) or "").encode()
+
+
+def _article_ids(xml: bytes) -> tuple[str | None, str | None]:
+    """DOI and PMCID of the record itself."""
+    part = _within(xml, b"ArticleIdList")
+    found: Ids = [(kind, value) for kind, value, _ in _CITED.findall(part)]
+    if len(found) != part.count(b"<ArticleId "):
+        found = [_kind_and_value(one) for one in read_tree(part).iter("ArticleId")]
+    return _pmid_doi_pmcid(found)[1:]
+
+
+def _pmid_doi_pmcid(ids: Ids) -> tuple[int | None, str | None, str | None]:
     pmid = doi = pmcid = None
     for kind, value in ids:
-        if kind == "pubmed" and pmid is None:
-            text = value.strip()
-            is_id = text.isascii() and text.isdecimal() and 0 < int(text) <= _MAX_PMID
-            pmid = int(text) if is_id else None
-        elif kind == "doi":
-            doi = doi or _bare_doi(value)
-        elif kind == "pmc":
-            pmcid = pmcid or _bare_pmcid(value)
+        if kind == b"pubmed":
+            if pmid is None and value.strip().isdigit():
+                pmid = _within_range(int(value), 1, _MAX_PMID)
+        elif kind == b"doi":
+            doi = doi or _bare_doi(value.decode())
+        elif kind == b"pmc":
+            pmcid = pmcid or _bare_pmcid(value.decode())
     return pmid, doi, pmcid
-
-
-def _article_ids(xml: bytes) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for part in _each(_within(xml, b"ArticleIdList"), "ArticleId"):
-        root = read_tree(part)
-        kind, value = root.get("IdType"), _text(root) or ""
-        if kind in ("doi", "pmc") and not found.get(kind):
-            found[kind] = _bare_doi(value) if kind == "doi" else _bare_pmcid(value)
-    return found
 
 
 def _location_doi(xml: bytes) -> str | None:
@@ -360,7 +380,9 @@ def _location_doi(xml: bytes) -> str | None:
 
 
 def _bare_doi(text: str) -> str | None:
-    doi = _DOI.sub("", text.strip()).lower()
+    doi = text.strip().lower()
+    if not doi.startswith("10."):
+        doi = _DOI.sub("", doi)
     return doi if doi.startswith("10.") else None
 
 
