@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +24,7 @@ from biomedica.pipeline.shard import settle
 from biomedica.pipeline.specs import EmbedSpec, Summary
 from biomedica.schema import embeddings_table, table_schema
 from biomedica.store import Dataset, DatasetWriter
+from biomedica.store.scope import read_scope, write_scope
 
 __all__ = ["embed_missing", "missing_embeddings", "run_embed"]
 
@@ -52,12 +54,13 @@ def _embed(
     if any(missing_embeddings(dataset, info) for info in infos):
         dataset.storage.check_writable()
         tables = {embeddings_table(info.slug): table_metadata(info) for info in infos}
-        note = {"command": "embed", "models": [info.slug for info in infos]}
+        note: dict[str, Any] = {"command": "embed", "models": [info.slug for info in infos]}
         with (
             ray_session(config.runtime, debug=debug) as cluster,
             DatasetWriter.begin(config.dataset, config.store, tables) as writer,
         ):
             report.record.begin(cluster.workers, cluster.gpus, config.runtime.address)
+            note |= _remembered(dataset, config)
             progress = Progress(0, "pairs", quiet=quiet)
             seconds = config.runtime.commit_seconds
             committer = Committer(writer, report, progress, seconds, note, cluster.workers)
@@ -65,6 +68,15 @@ def _embed(
                 for info in infos:
                     opened = Dataset.open(config.dataset, config.store)
                     embed_missing(Graph(config, cluster), opened, info, committer)
+
+
+def _remembered(dataset: Dataset, config: JobConfig) -> dict[str, str]:
+    """For the note of a version: a later update finds the models by what they were named."""
+    scope = read_scope(dataset)
+    if scope is None:
+        return {}
+    models = tuple(dict.fromkeys([*scope.models, *config.embed.models]))
+    return {"selection": write_scope(dataset.storage, replace(scope, models=models))}
 
 
 def embed_missing(

@@ -16,7 +16,7 @@ import pytest
 from biomedica.config import BuildConfig, JobConfig, load_config
 from biomedica.embedding import write_untrained_checkpoint
 from biomedica.errors import BiomedicaError, ConfigError, StaleWriterError, StoreError
-from biomedica.pipeline import RunReport, run_build, run_compact, run_update
+from biomedica.pipeline import RunReport, run_build, run_compact, run_embed, run_update
 from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.run import Committer
@@ -242,6 +242,21 @@ def test_the_models_of_the_dataset_embed_what_is_new(
     ids = [[row["pair_id"] for row in rows(root, table)] for root in (out, tmp_path / "fresh")]
     assert ids[0] == ids[1]
     run_compact(CompactConfig.model_validate({"dataset": str(out)}), quiet=True)
+    sound(out)
+
+
+@pytest.mark.ray
+def test_a_model_that_came_later_is_remembered(
+    sample: Path, evolution: Evolution, tmp_path: Path
+) -> None:
+    model = str(write_untrained_checkpoint(tmp_path / "models"))
+    source, out = evolution.begin(tmp_path / "source"), tmp_path / "out"
+    build(source, out, names_of(source)[:4])
+    run_embed(load_config(JobConfig, None, {"dataset": str(out), "embed.models": [model]}), quiet=True)
+    edit(source, names_of(source)[0], citation="Another.")
+    report = update(source, out)
+    assert report.changes["changed"] == 1
+    assert list(report.embeddings.values()) == [report.pairs]
     sound(out)
 
 
