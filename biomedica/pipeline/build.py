@@ -98,10 +98,11 @@ class Build:
     def _scope(self, dataset: Dataset | None) -> Scope | None:
         """What the dataset takes of its source from now on; None where nobody knows."""
         mine = scope_of(self.config)
-        if dataset is None or not dataset.count("articles"):
-            return mine
-        before = read_scope(dataset)
-        return before.widened(mine) if before else (mine if mine.everything else None)
+        before = read_scope(dataset) if dataset is not None else None
+        if before is not None:
+            return before.widened(mine)
+        is_new = dataset is None or not (dataset.count("articles") or dataset.count("rejects"))
+        return mine if is_new or mine.everything else None
 
     def _requested(self, source: Source, _dataset: Dataset | None) -> pa.Table:
         if self.config.where is not None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from biomedica.ids import article_key, split_key
+from biomedica.ids import split_key
 from biomedica.sources.keys import digests_of_hex
 from biomedica.sources.protocol import LISTING
 from biomedica.store.dataset import Dataset
@@ -22,6 +22,8 @@ __all__ = ["Difference", "Held", "difference", "held_articles"]
 
 Keys = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+
+_ROWS_A_STEP = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +116,31 @@ def difference(held: Held, wanted: pa.Table, build_digest: str) -> Difference:
 
     wanted: LISTING, sorted and each once; a digest of zeros is an id that the source does not list.
     """
-    keys = listing_keys(wanted)
-    digests = _halves(wanted["input_digest"])
-    at = np.searchsorted(held.keys, keys)
-    at[at == len(held)] = 0
-    is_held = held.keys[at] == keys if len(held) else np.zeros(len(keys), np.bool_)
-    same = is_held.copy()
-    same[is_held] = (held.digests[:, at[is_held]] == digests[:, is_held]).all(axis=0)
+    rows = wanted.num_rows
+    new, other, same, current, listed = (np.zeros(rows, np.bool_) for _ in range(5))
+    found = np.zeros(len(held), np.bool_)
     build = held.names.index(build_digest) if build_digest in held.names else -1
-    current = same.copy()
-    current[same] = held.builds[at[same]] == build
-    other = is_held & ~same
-    is_listed = digests.any(axis=0)
+    for start in range(0, rows, _ROWS_A_STEP):
+        part = wanted.slice(start, _ROWS_A_STEP)
+        step = slice(start, start + part.num_rows)
+        keys, digests = listing_keys(part), _halves(part["input_digest"])
+        at = np.searchsorted(held.keys, keys)
+        at[at == len(held)] = 0
+        is_held = held.keys[at] == keys if len(held) else np.zeros(len(keys), np.bool_)
+        place = at[is_held]
+        found[place] = True
+        equal = (held.digests[:, place] == digests[:, is_held]).all(axis=0)
+        new[step] = ~is_held
+        same[step][is_held] = equal
+        other[step][is_held] = ~equal
+        current[step][is_held] = held.builds[place] == build
+        listed[step] = digests.any(axis=0)
     return Difference(
-        new=~is_held,
-        changed=other & is_listed,
-        unlisted=other & ~is_listed,
+        new=new,
+        changed=other & listed,
+        unlisted=other & ~listed,
         rebuilt=same & ~current,
-        gone=_gone(held.keys, keys),
+        gone=_gone(held.keys[~found], wanted),
     )
 
 
@@ -142,12 +151,12 @@ def _halves(digests: pa.ChunkedArray) -> npt.NDArray[np.uint64]:
     return np.ascontiguousarray(flat.reshape(-1, 2).T)
 
 
-def _gone(held: Keys, wanted: Keys) -> Keys:
-    """Keys that are held and not wanted. An id without version that has one by now is replaced by
-    that one's build, and is not gone."""
-    gone = np.setdiff1d(held, wanted, assume_unique=True)
+def _gone(gone: Keys, wanted: pa.Table) -> Keys:
+    """Of the keys that are held and not wanted, an id without version that has one by now is replaced
+    by that one's build, and is not gone."""
     pmcids, versions = split_key(gone)
     bare = np.flatnonzero(versions == 0)
-    after = np.searchsorted(wanted, article_key(pmcids[bare] + 1, np.zeros_like(pmcids[bare])))
-    before = np.searchsorted(wanted, gone[bare])
-    return np.delete(gone, bare[after > before])
+    if not len(bare):
+        return gone
+    replaced = np.isin(pmcids[bare], wanted["pmcid"].to_numpy())
+    return np.delete(gone, bare[replaced])
