@@ -94,6 +94,7 @@ class _Enrichment:
         if not len(todo):
             return
         dataset.storage.check_writable()
+        dataset.check_nothing_staged()
         batches = self._batches(todo.tolist())
         # before the dataset is touched: an address or a key that is wrong is told first
         first = entrez.fetch(batches[0])
@@ -131,6 +132,7 @@ class _Enrichment:
         report.files, report.files_skipped = len(files), len(files) - len(todo)
         if todo and (len(wanted) or pubmed.keep_all):
             dataset.storage.check_writable()
+            dataset.check_nothing_staged()
             with ray_session(self.config.runtime, debug=debug) as cluster, self._writer() as writer:
                 self.progress = Progress(len(todo), "PubMed files", quiet=self.quiet)
                 with begun():

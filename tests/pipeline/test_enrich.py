@@ -19,7 +19,7 @@ from biomedica.errors import ConfigError, RunStopped, SourceError, StoreError
 from biomedica.pipeline import EnrichReport, enrich_asked, run_enrich
 from biomedica.pubmed import EnrichConfig
 from biomedica.sources import entrez
-from biomedica.store import Dataset, verify
+from biomedica.store import Dataset, DatasetWriter, verify
 from tests.conftest import ROOT
 from tests.pubmed import HTML, RATE_LIMIT, Eutils, Reply, document, eutils, record
 
@@ -185,6 +185,14 @@ def test_without_an_address_or_a_dataset(root: Path, server: Eutils, tmp_path: P
         run(root, server, email=None)
     with pytest.raises(StoreError, match="there is no dataset"):
         run(tmp_path / "other", server)
+    assert server.forms == []
+
+
+def test_what_an_update_has_staged_is_not_thrown_away(root: Path, server: Eutils) -> None:
+    with DatasetWriter.begin(root) as writer:
+        writer.commit([], staged=True)
+    with pytest.raises(StoreError, match="biomedica update"):
+        run(root, server)
     assert server.forms == []
 
 
