@@ -53,7 +53,6 @@ ALONE = (
 """A graphic directly in these is a figure of its own, whatever is around."""
 
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
-_E_MAIL = re.compile(r"\S+@\S+\.\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +307,12 @@ def _flatten(element: Any) -> str:
         else:
             out += (edge, node.text or "")
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", "".join(out)))
-    return _squeeze(_E_MAIL.sub(f" {HOLE} ", text))
+    return " ".join(HOLE if _is_e_mail(word) else word for word in text.split())
+
+
+def _is_e_mail(word: str) -> bool:
+    at = word.find("@", 1)
+    return at > 0 and 0 < word.find(".", at + 2) < len(word) - 1
 
 
 def _between_names(node: Any) -> str:

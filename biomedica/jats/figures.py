@@ -66,8 +66,9 @@ def choose_figures(
     for record, own, group, candidates in chosen:
         kept = [c for c in candidates if taken[_reference(c.href)] == c.index]
         for c in candidates:
-            if c not in kept:
-                detail = f"graphic {taken[_reference(c.href)]} names it first"
+            first = taken[_reference(c.href)]
+            if first != c.index:
+                detail = f"graphic {first} names it first"
                 reject = FigureReject(c.href, c.index, "duplicate_reference", detail)
                 rejects.append((record.position, reject))
         if kept:

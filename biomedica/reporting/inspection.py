@@ -15,6 +15,7 @@ from biomedica.jats.agreement import disagreements
 from biomedica.jats.census import Census, take_census
 from biomedica.licenses import Resolved, resolve
 from biomedica.sources import MediaIndex, open_source, resolve_media
+from biomedica.sources.files import read_file
 
 __all__ = ["Inspection", "inspect_article", "inspect_xml"]
 
@@ -82,13 +83,16 @@ def inspect_article(what: str, source: str | None, config: BuildConfig) -> Inspe
     """
     if source is not None:
         return _from_source(parse_article_id(what), source, config)
+    remedy = "give the path of a JATS XML, or an article id and its --source"
     path = Path(what).expanduser()
     try:
-        xml = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        remedy = "give the path of a JATS XML, or an article id and its --source"
-        raise ConfigError(f"cannot read {what}: {reason}; {remedy}") from None
+        xml = read_file("/", str(path), config.parse.max_xml_bytes)
+    except Rejected as fault:
+        return Inspection(what, str(path), rejected=("parse", fault.reason, fault.detail))
+    except (Deferred, ValueError) as error:
+        raise ConfigError(f"cannot read {what!a}: {error}; {remedy}") from None
+    if xml is None:
+        raise ConfigError(f"there is no file {what!a}: {remedy}")
     names = sorted(beside.name for beside in path.parent.iterdir() if beside.is_file())
     return inspect_xml(
         xml,
@@ -97,8 +101,15 @@ def inspect_article(what: str, source: str | None, config: BuildConfig) -> Inspe
         source_uri=str(path),
         pmcid=_id_in(path.stem),
         media=MediaIndex(names),
-        read_media=lambda name: (path.parent / name).read_bytes(),
+        read_media=lambda name: _beside(path, name, config.image.max_object_bytes),
     )
+
+
+def _beside(path: Path, name: str, limit: int) -> bytes:
+    data = read_file("/", str(path.parent / name), limit)
+    if data is None:
+        raise Rejected("media_missing", f"{name} is no file that can be read")
+    return data
 
 
 def _id_in(stem: str) -> str | None:

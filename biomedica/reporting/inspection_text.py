@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from biomedica.excerpts import cut
+from biomedica.excerpts import cleaned, cut
 from biomedica.jats import Article, Figure, Mention
 from biomedica.reporting.inspection import Inspection
 from biomedica.reporting.page import counted
@@ -27,20 +27,20 @@ HOW = {"is_range": "in a range", "via_parent": "through the parent", "is_text_on
 def print_inspection(found: Inspection) -> None:
     """What the parser made of it, the counts beside those of the XML, and where they differ."""
     console = Console()
-    console.print(f"[bold]{escape(found.name)}[/bold]")
+    console.print(f"[bold]{_shown(found.name)}[/bold]")
     if found.rejected is not None:
-        console.print(escape(rejected_words(found)))
+        console.print(_shown(rejected_words(found)))
     if found.article is not None:
         _print_facts(console, article_facts(found.article, found))
         for figure in found.article.figures:
             _print_figure(console, figure)
         _print_rejects(console, found.article)
         for warning in found.article.warnings:
-            console.print(f"warning: {escape(warning)}")
+            console.print(f"warning: {_shown(warning)}")
     _print_counts(console, found)
     for line in found.disagreements:
-        console.print(f"[red]differs[/red]  {escape(line)}")
-    console.print(escape(verdict(found)))
+        console.print(f"[red]differs[/red]  {_shown(line)}")
+    console.print(_shown(verdict(found)))
 
 
 def rejected_words(found: Inspection) -> str:
@@ -94,22 +94,27 @@ def _license(found: Inspection) -> str:
     return f"{code}{spdx}{source}; group {resolved.group}"
 
 
+def _shown(text: str) -> str:
+    """A text that neither marks up nor steers the terminal."""
+    return markup.escape(cleaned(text))
+
+
 def _print_facts(console: Console, rows: Iterable[tuple[str, str]]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, escape(value))
+        table.add_row(name, _shown(value))
     console.print(table)
 
 
 def _print_figure(console: Console, figure: Figure) -> None:
     console.print(
-        f"\n[bold]{escape(figure.label or figure.figure_id)}[/bold]  "
-        + escape(f"{figure.kind}, {figure.figure_id}, {mention_words(figure.mentions)}")
+        f"\n[bold]{_shown(figure.label or figure.figure_id)}[/bold]  "
+        + _shown(f"{figure.kind}, {figure.figure_id}, {mention_words(figure.mentions)}")
     )
-    lines = [escape(cut(figure.caption, CAPTION) or "(no caption)")]
-    lines += [f"[dim]graphic {one.index}[/dim]  {escape(one.href)}" for one in figure.graphics]
+    lines = [_shown(cut(figure.caption, CAPTION) or "(no caption)")]
+    lines += [f"[dim]graphic {one.index}[/dim]  {_shown(one.href)}" for one in figure.graphics]
     console.print(Padding("\n".join(lines), (0, 0, 0, 2)))
 
 
@@ -131,7 +136,7 @@ def _print_rejects(console: Console, article: Article) -> None:
         table.add_column(name, overflow="fold")
     for no in article.rejects:
         index = "–" if no.graphic_index is None else str(no.graphic_index)
-        table.add_row(index, escape(no.item), no.reason, escape(no.detail))
+        table.add_row(index, _shown(no.item), no.reason, _shown(no.detail))
     console.print()
     console.print(table)
 

@@ -9,26 +9,20 @@ ended when one mutant takes longer than the limit. Each finding is kept as a fil
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import random
-import resource
-import sys
 import tempfile
-import time
-import traceback
-from collections import Counter
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 from biomedica.sources.sample import write_sample
+from tests.fuzz.bounded import Result, run
 from tests.fuzz.mutants import mutant
 from tests.fuzz.oracle import judge
 
 SECONDS = 10.0
 """One mutant may take so long: a hundred times what the slowest takes here."""
-MEMORY = 3 << 30
-"""Address space of the process, bytes."""
+HEADROOM = 2 << 30
+"""Bytes of memory beyond what the process has."""
 
 
 def originals(corpus: Path | None) -> list[tuple[str, bytes]]:
@@ -50,69 +44,15 @@ def make(documents: Sequence[tuple[str, bytes]], seed: int, number: int) -> tupl
     return name, mutant(original, chance)
 
 
-def _work(
-    documents: Sequence[tuple[str, bytes]], seed: int, numbers: range, reports: Connection
-) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for number in numbers:
-        _, data = make(documents, seed, number)
-        reports.send((number, "", "begun"))
-        try:
-            outcome, finding = judge(data), ""
-        except Exception:  # noqa: BLE001 - whatever the parser raises is a finding
-            outcome, finding = "", traceback.format_exc()
-        reports.send((number, outcome, finding))
-    reports.send((-1, str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10), ""))
-
-
 def fuzz(
     documents: Sequence[tuple[str, bytes]], seed: int, numbers: range, *, verbose: bool = False
-) -> tuple[Counter[str], dict[int, str], int]:
-    """Outcomes with their counts, findings by number, and the greatest memory in MiB."""
-    outcomes: Counter[str] = Counter()
-    findings: dict[int, str] = {}
-    memory, start, left = 0, time.monotonic(), numbers
-    while left:
-        here, there = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.get_context("fork").Process(
-            target=_work, args=(documents, seed, left, there), daemon=True
-        )
-        process.start()
-        there.close()
-        number, is_begun = left.start, False
-        while True:
-            try:
-                if not here.poll(SECONDS * 3):
-                    findings[number] = f"no answer for {SECONDS * 3:g} s"
-                    break
-                answered, outcome, finding = here.recv()
-            except EOFError:
-                findings[number] = "the process died"
-                break
-            if answered < 0:
-                memory = max(memory, int(outcome))
-                number = left.stop - 1
-                break
-            number, is_begun = answered, finding == "begun"
-            if is_begun:
-                began = time.monotonic()
-                continue
-            if finding:
-                findings[number] = finding
-            elif time.monotonic() - began > SECONDS:
-                findings[number] = f"took {time.monotonic() - began:.1f} s"
-            else:
-                outcomes[outcome] += 1
-            if verbose and (number + 1) % 1000 == 0:
-                rate = (number + 1 - numbers.start) / (time.monotonic() - start)
-                print(
-                    f"{number + 1:,} mutants, {rate:.0f}/s, {len(findings)} findings", file=sys.stderr
-                )
-        process.kill()
-        process.join()
-        here.close()
-        left = range(number + 1, left.stop)
-    return outcomes, findings, memory
+) -> Result:
+    """Judges mutants by their numbers."""
+
+    def trial(number: int) -> str:
+        return judge(make(documents, seed, number)[1])
+
+    return run(trial, numbers, seconds=SECONDS, headroom=HEADROOM, verbose=verbose)
 
 
 def main() -> int:
@@ -125,17 +65,17 @@ def main() -> int:
     options = parser.parse_args()
     documents = originals(options.corpus)
     numbers = range(options.first, options.first + options.count)
-    outcomes, findings, memory = fuzz(documents, options.seed, numbers, verbose=True)
-    for outcome, count in outcomes.most_common():
+    result = fuzz(documents, options.seed, numbers, verbose=True)
+    for outcome, count in result.outcomes.most_common():
         print(f"{count:8,}  {outcome}")
-    print(f"{len(findings):8,}  findings; at most {memory:,} MiB")
-    for number, finding in findings.items():
+    print(f"{len(result.findings):8,}  findings; at most {result.memory:,} MiB")
+    for number, finding in result.findings.items():
         name, data = make(documents, options.seed, number)
         options.keep.mkdir(parents=True, exist_ok=True)
         path = options.keep / f"{options.seed}-{number}.xml"
         path.write_bytes(data)
         print(f"\n{path} (mutant {number} of {name}):\n{finding}")
-    return 1 if findings else 0
+    return 1 if result.findings else 0
 
 
 if __name__ == "__main__":

@@ -269,3 +269,10 @@ def test_every_real_article_is_accounted_for(corpus: Path) -> None:
     assert differing == {}
     assert len(paths) > 300
     assert refused < 10
+
+
+@pytest.mark.parametrize("words", ["a@" * 20_000, "(" * 100_000, "a@b." * 20_000])
+def test_hostile_words_take_no_more_than_a_look(words: str) -> None:
+    """Would not end in a lifetime where a pattern goes back and forth."""
+    (found,) = take_census(document(fig("f", "Figure 1", words))).figs
+    assert found.captions

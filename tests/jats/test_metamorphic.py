@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -133,18 +134,27 @@ class _Steps:
     ],
 )
 def test_work_grows_in_line_with_the_document(unit: str) -> None:
-    import sys
-
     opened = [tag for tag in re.findall(r"<(\w[\w-]*)[^<>]*(?<!/)>", unit) if f"</{tag}>" not in unit]
     closing = "".join(f"</{tag}>" for tag in reversed(opened))
-    counts = []
-    for times in (120, 240):
-        body = f"<p>{unit * times}{closing * times}</p>{PARTS}{GROUP}"
-        steps = _Steps()
-        sys.setprofile(steps)
-        try:
-            parse_article(document(body))
-        finally:
-            sys.setprofile(None)
-        counts.append(steps.count)
-    assert counts[1] < 2.6 * counts[0]
+    bodies = (f"<p>{unit * n}{closing * n}</p>{PARTS}{GROUP}" for n in (120, 240))
+    once, twice = map(_steps_of, bodies)
+    assert twice < 2.6 * once
+
+
+def test_work_grows_in_line_with_the_graphics_of_one_figure() -> None:
+    def many(count: int) -> str:
+        graphics = "".join(f'<graphic xlink:href="g{n}.jpg"/>' for n in range(count))
+        return fig("f", "Figure 1").replace("<graphic", graphics + "<graphic", 1)
+
+    once, twice = _steps_of(many(400)), _steps_of(many(800))
+    assert twice < 2.6 * once
+
+
+def _steps_of(body: str) -> int:
+    steps = _Steps()
+    sys.setprofile(steps)
+    try:
+        parse_article(document(body))
+    finally:
+        sys.setprofile(None)
+    return steps.count

@@ -13,7 +13,7 @@ from biomedica.cli import app
 from biomedica.config import BuildConfig, ImageConfig
 from biomedica.errors import BiomedicaError, ConfigError
 from biomedica.jats import parser
-from biomedica.reporting import inspect_article, inspect_xml, inspection_page
+from biomedica.reporting import inspect_article, inspect_xml, inspection_page, print_inspection
 from biomedica.sources.sample import write_sample
 from tests.jats.documents import document, fig, xref
 from tests.reporting.pages import HOSTILE, checked, jpeg, words
@@ -132,8 +132,8 @@ def test_a_defect_of_the_parser_is_a_difference(file: Path, monkeypatch: pytest.
 def test_mistakes_are_sentences(sample: Path, tmp_path: Path) -> None:
     for words_, said in (
         ((str(tmp_path / "no.xml"),), "give the path of a JATS XML, or an article id and its --source"),
-        ((str(tmp_path),), "cannot read"),
-        (("PMC98000001.1",), "cannot read PMC98000001.1"),
+        ((str(tmp_path),), "there is no file"),
+        (("PMC98000001.1",), "there is no file 'PMC98000001.1'"),
         (("PMC5.1", "--source", str(sample)), "has no PMC5.1: `biomedica ids --source"),
         (("x.xml", "--source", str(sample)), "is not an article id"),
     ):
@@ -231,3 +231,25 @@ def test_images_stop_where_the_page_is_full(tmp_path: Path) -> None:
 def test_nothing_is_fetched_for_a_source_that_is_away() -> None:
     with pytest.raises(ConfigError):
         inspect_article("no/such.xml", None, CONFIG)
+
+
+def test_a_file_is_read_within_the_limits_of_a_build(tmp_path: Path) -> None:
+    path = tmp_path / "big.xml"
+    path.write_bytes(b"<article>" + b" " * 2000 + b"</article>")
+    config = BuildConfig.model_validate(
+        {"source": "s", "dataset": "d", "parse": {"max_xml_bytes": 1000}}
+    )
+    found = inspect_article(str(path), None, config)
+    assert found.rejected is not None
+    assert found.rejected[:2] == ("parse", "too_large")
+    with pytest.raises(ConfigError, match="there is no file"):
+        inspect_article("/dev/zero", None, config)
+
+
+def test_a_terminal_is_not_steered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    xml = document(fig("f", "Figure \x9b31m 1", "A \u202emouse."))
+    print_inspection(inspect_xml(xml, "x", CONFIG))
+    said = capsys.readouterr().out
+    assert "mouse" in said
+    assert "\x9b" not in said
+    assert "\u202e" not in said
