@@ -66,7 +66,7 @@ def test_faults_of_the_store_in_mid_run(error: Exception) -> None:
 )
 def test_a_commit_that_fails_is_such_a_fault(error: Exception, tmp_path: Path) -> None:
     class Refusing:
-        def commit(self, *_: object) -> int:
+        def commit(self, *_: object, **__: object) -> int:
             raise error
 
     one = committer()

@@ -15,6 +15,7 @@ from biomedica.errors import ConfigError
 from biomedica.ids import ArticleId, article_key
 from biomedica.pipeline import plan
 from biomedica.pipeline.plan import chunk_size, make_plan, requested_articles
+from biomedica.pipeline.shard import superseded_rows
 from biomedica.sources.protocol import LISTING, SourceArticle
 from biomedica.store.done import Done
 
@@ -36,6 +37,18 @@ class Listing:
 
     def read_article(self, article_id: ArticleId) -> SourceArticle:
         raise AssertionError("planning reads no article")
+
+
+class Hiding:
+    """A dataset that says which builds it hides, and no more."""
+
+    def __init__(self, *articles: str) -> None:
+        shards = [f"{n:016x}" for n in range(len(articles))]
+        columns = [pa.array(articles, pa.string()), pa.array(shards, pa.string())]
+        self.table = pa.table(columns, names=["article_id", "shard"])
+
+    def superseded(self) -> pa.Table:
+        return self.table
 
 
 def names(table: pa.Table) -> list[str]:
@@ -109,7 +122,24 @@ def test_rows_of_an_id_without_version_go_with_any_version(monkeypatch: pytest.M
     monkeypatch.setattr(plan, "done_articles", lambda *_: nothing)
     monkeypatch.setattr(plan, "_replaced", lambda *_: {article_key(5, 0): ("0" * 16,)})
     requested = requested_articles(Listing([(4, 1), (5, 1), (5, 2), (5, 3), (6, 1)]), None)
-    dataset: Any = object()
+    dataset: Any = Hiding()
     shards = make_plan(requested, dataset, "d", 2).shards
     replaces = {h.article_id: h.replaces for shard in shards for h in shard.holdings() if h.replaces}
     assert replaces == {f"PMC5.{version}": f"PMC5/{'0' * 16}" for version in (1, 2, 3)}
+
+
+def test_an_article_that_was_withdrawn_is_built_under_another_shard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The name of the first one is that of rows that are hidden; it names nothing to be replaced."""
+    nothing = Done(np.empty(0, np.int64), np.empty((2, 0), np.uint64))
+    monkeypatch.setattr(plan, "done_articles", lambda *_: nothing)
+    monkeypatch.setattr(plan, "_replaced", lambda *_: {})
+    requested = requested_articles(Listing([(5, 1)]), None)
+    datasets: list[Any] = [None, Hiding("PMC5.1"), Hiding("PMC5.1", "PMC5.1"), Hiding("PMC6.1")]
+    shards = [make_plan(requested, dataset, "d", 2).shards[0] for dataset in datasets]
+    assert len({one.shard for one in shards}) == 3
+    assert shards[0] == shards[3]
+    for one in shards:
+        (holding,) = one.holdings()
+        assert superseded_rows(holding.article_id, holding.replaces) == []
