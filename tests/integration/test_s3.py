@@ -130,7 +130,7 @@ def last_object(out: str) -> dict[str, Any]:
 
 
 KEYS = re.compile(
-    r"biomedica\.json|_reports/[^/]+\.html"
+    r"biomedica\.json|_selections/[0-9a-f]{16}\.(json|parquet)|_reports/[^/]+\.html"
     r"|(articles|pairs|rejects|superseded|embeddings/[^/]+)/"
     r"(_delta_log/(\d{20}(\.checkpoint)?\.(json|parquet)|_last_checkpoint)|[0-9a-f]{16}-[0-9a-f]{16}\.parquet)"
 )
