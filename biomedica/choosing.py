@@ -14,21 +14,22 @@ from biomedica.options import (
     Config,
     Debug,
     Endpoint,
+    Inventory,
     Quiet,
+    RootOption,
     Settings,
+    Source,
     SourceEndpoint,
     read_access,
     read_overrides,
 )
-from biomedica.outcome import Exit, emit
+from biomedica.outcome import Exit, end
 
 if TYPE_CHECKING:
     from biomedica.config import BuildConfig
     from biomedica.reporting import IdSelection, StoredSelection
 
 __all__ = ["Versions", "ids", "snapshot"]
-
-SOURCE = "Folder, of packages too, or s3://bucket/prefix in PMC's layout."
 
 
 class Versions(StrEnum):
@@ -40,22 +41,15 @@ class Versions(StrEnum):
 
 
 def snapshot(
-    source: Annotated[str | None, typer.Option("--source", help=SOURCE)] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", help="Root URI of the dataset.")] = None,
+    source: Source = None,
+    dataset: RootOption = None,
     metadata: Annotated[
         bool,
         typer.Option(
             "--metadata/--no-metadata", help="Also read the metadata of what is new or changed."
         ),
     ] = True,
-    inventory: Annotated[
-        bool | None,
-        typer.Option(
-            "--inventory/--list",
-            help="Take the newest inventory, or list the source. Default: a bucket's inventory where "
-            "it has one, the listing of a folder.",
-        ),
-    ] = None,
+    inventory: Inventory = None,
     config: Config = None,
     settings: Settings = None,
     endpoint_url: Endpoint = None,
@@ -86,15 +80,11 @@ def snapshot(
     )
     known = load_config(BuildConfig, config, overrides)
     report = run_snapshot(known, metadata=metadata, inventory=inventory, quiet=quiet, debug=debug)
-    status = Exit.DONE if report.complete else Exit.INCOMPLETE
-    values = report.to_dict() | {"exit_status": int(status)}
-    emit(as_json, values, lambda: print_snapshot(values))
-    if status:
-        raise typer.Exit(status)
+    end(as_json, report.to_dict(), print_snapshot, complete=report.complete)
 
 
 def ids(
-    source: Annotated[str | None, typer.Option("--source", help=SOURCE)] = None,
+    source: Source = None,
     dataset: Annotated[
         str | None,
         typer.Option(

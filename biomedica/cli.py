@@ -35,12 +35,13 @@ from biomedica.options import (
     RootArgument,
     RootOption,
     Settings,
+    Source,
     SourceEndpoint,
     chosen_root,
     read_access,
     read_overrides,
 )
-from biomedica.outcome import Exit, emit
+from biomedica.outcome import Exit, emit, end
 
 if TYPE_CHECKING:
     from biomedica.pipeline import RunReport
@@ -127,11 +128,7 @@ def _end_run(report: RunReport, as_json: bool) -> None:
     """Show what a run did; status 1 where something waits for another run."""
     from biomedica.reporting import print_run
 
-    status = Exit.DONE if report.complete else Exit.INCOMPLETE
-    values = report.to_dict() | {"exit_status": int(status)}
-    emit(as_json, values, lambda: print_run(values))
-    if status:
-        raise typer.Exit(status)
+    end(as_json, report.to_dict(), print_run, complete=report.complete)
 
 
 @app.command()
@@ -181,12 +178,7 @@ def sample(
 
 @app.command()
 def build(
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--source", help="Folder, of packages too, or s3://bucket/prefix in PMC's layout."
-        ),
-    ] = None,
+    source: Source = None,
     dataset: Annotated[
         str | None, typer.Option("--out", "--dataset", help="Root URI of the dataset.")
     ] = None,

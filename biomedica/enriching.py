@@ -18,7 +18,7 @@ from biomedica.options import (
     Settings,
     read_overrides,
 )
-from biomedica.outcome import Exit, emit
+from biomedica.outcome import end
 
 __all__ = ["enrich"]
 
@@ -66,8 +66,4 @@ def enrich(
         runtime__address=address,
     )
     report = run_enrich(load_config(EnrichConfig, config, overrides), quiet=quiet, debug=debug)
-    status = Exit.DONE if report.complete else Exit.INCOMPLETE
-    values = report.to_dict() | {"exit_status": int(status)}
-    emit(as_json, values, lambda: print_enrichment(values))
-    if status:
-        raise typer.Exit(status)
+    end(as_json, report.to_dict(), print_enrichment, complete=report.complete)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,41 +12,25 @@ from biomedica.options import (
     Config,
     Debug,
     Endpoint,
+    Inventory,
     Models,
     Quiet,
     ReportPath,
     RootArgument,
     RootOption,
     Settings,
+    Source,
     SourceEndpoint,
-    chosen_root,
-    read_access,
+    open_root,
     read_overrides,
 )
-from biomedica.outcome import Exit, emit
-
-if TYPE_CHECKING:
-    from biomedica.pipeline import RunReport
+from biomedica.outcome import emit, end
 
 __all__ = ["compact", "log", "update", "vacuum"]
 
-Inventory = Annotated[
-    bool | None,
-    typer.Option(
-        "--inventory/--list",
-        help="Take the newest inventory, or list the source. Default: a bucket's inventory where it has "
-        "one, the listing of a folder.",
-    ),
-]
-
 
 def update(
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--source", help="Folder, of packages too, or s3://bucket/prefix in PMC's layout."
-        ),
-    ] = None,
+    source: Source = None,
     dataset: RootOption = None,
     ids: Annotated[
         list[str] | None,
@@ -96,23 +80,14 @@ def update(
         report=str(report) if report else None,
     )
     done = run_update(load_config(UpdateConfig, config, overrides), quiet=quiet, debug=debug)
-    _end_update(done, as_json)
+    end(as_json, done.to_dict(), _print_update, complete=done.complete)
 
 
-def _end_update(report: RunReport, as_json: bool) -> None:
-    """Show what an update did; status 1 where something waits for another run."""
+def _print_update(values: dict[str, Any]) -> None:
     from biomedica.reporting import print_changes, print_run
 
-    status = Exit.DONE if report.complete else Exit.INCOMPLETE
-    values = report.to_dict() | {"exit_status": int(status)}
-
-    def show() -> None:
-        print_run(values)
-        print_changes(values["changes"])
-
-    emit(as_json, values, show)
-    if status:
-        raise typer.Exit(status)
+    print_run(values)
+    print_changes(values["changes"])
 
 
 def log(
@@ -140,8 +115,7 @@ def log(
     from biomedica.reporting import print_article_changes, print_history
     from biomedica.store import Dataset, history, read_changes
 
-    where = chosen_root(root, dataset)
-    store = read_access(config, settings, where, where, store__endpoint_url=endpoint_url).store
+    where, store = open_root(root, dataset, config, settings, endpoint_url)
     opened = Dataset.open(where, store, version=changes)
     if changes is None:
         entries = [entry.to_dict() for entry in history(opened, last)]
@@ -192,8 +166,7 @@ def compact(
         runtime__address=address,
     )
     done = run_compact(load_config(CompactConfig, config, overrides), quiet=quiet, debug=debug)
-    values = done.to_dict() | {"exit_status": int(Exit.DONE)}
-    emit(as_json, values, lambda: print_compaction(values))
+    end(as_json, done.to_dict(), print_compaction, complete=True)
 
 
 def vacuum(
@@ -217,8 +190,6 @@ def vacuum(
     from biomedica.store import parse_duration
     from biomedica.store import vacuum as vacuum_dataset
 
-    where = chosen_root(root, dataset)
-    store = read_access(config, settings, where, where, store__endpoint_url=endpoint_url).store
+    where, store = open_root(root, dataset, config, settings, endpoint_url)
     done = vacuum_dataset(where, parse_duration(keep), store, dry_run=dry_run)
-    values = done.to_dict() | {"exit_status": int(Exit.DONE)}
-    emit(as_json, values, lambda: print_vacuum(values))
+    end(as_json, done.to_dict(), print_vacuum, complete=True)

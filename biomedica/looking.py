@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,10 +19,10 @@ from biomedica.options import (
     Settings,
     SourceEndpoint,
     Version,
-    chosen_root,
+    open_root,
     read_access,
 )
-from biomedica.outcome import Exit, emit
+from biomedica.outcome import emit, end
 
 __all__ = ["inspect", "show", "stats"]
 
@@ -52,8 +52,7 @@ def stats(
     from biomedica.reporting import print_statistics, statistics, statistics_page, write_page
     from biomedica.store import Dataset
 
-    where = chosen_root(root, dataset)
-    store = read_access(config, settings, where, where, store__endpoint_url=endpoint_url).store
+    where, store = open_root(root, dataset, config, settings, endpoint_url)
     archive = Archive(where, version, as_of, store)
     found = statistics(archive)
     values = found.to_dict()
@@ -61,9 +60,12 @@ def stats(
         opened = Dataset.open(where, store, version=archive.version)
         write_page(statistics_page(found, archive, opened), html)
         values["html"] = str(html)
-    emit(as_json, values, lambda: print_statistics(found))
-    if html is not None and not as_json:
-        print(f"the page: {html}")
+
+    def print_all() -> None:
+        print_statistics(found)
+        _print_page(html)
+
+    emit(as_json, values, print_all)
 
 
 def show(
@@ -85,8 +87,8 @@ def show(
     from biomedica.archive import Archive
     from biomedica.reporting import find_pair, print_pair, write_image
 
-    reach = read_access(config, settings, dataset, dataset, store__endpoint_url=endpoint_url)
-    archive = Archive(dataset, version, as_of, reach.store)
+    where, store = open_root(None, dataset, config, settings, endpoint_url)
+    archive = Archive(where, version, as_of, store)
     row = find_pair(archive, pair_id)
     path = write_image(row, out)
     values = {key: value for key, value in row.items() if key != "image"} | {"written": str(path)}
@@ -121,13 +123,18 @@ def inspect(
     place = source or what
     settings_of = read_access(config, settings, place, place, fetch__endpoint_url=source_endpoint_url)
     found = inspect_article(what, source, settings_of)
-    status = Exit.INCOMPLETE if found.disagreements else Exit.DONE
-    values = found.to_dict() | {"exit_status": int(status)}
+    values = found.to_dict()
     if html is not None:
         write_page(inspection_page(found, settings_of.image), html)
         values["html"] = str(html)
-    emit(as_json, values, lambda: print_inspection(found))
-    if html is not None and not as_json:
+
+    def print_all(_: dict[str, Any]) -> None:
+        print_inspection(found)
+        _print_page(html)
+
+    end(as_json, values, print_all, complete=not found.disagreements)
+
+
+def _print_page(html: Path | None) -> None:
+    if html is not None:
         print(f"the page: {html}")
-    if status:
-        raise typer.Exit(status)

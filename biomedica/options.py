@@ -10,7 +10,7 @@ import typer
 from biomedica.errors import ConfigError
 
 if TYPE_CHECKING:
-    from biomedica.config import BuildConfig
+    from biomedica.config import BuildConfig, StoreConfig
 
 __all__ = [
     "Address",
@@ -19,6 +19,7 @@ __all__ = [
     "Config",
     "Debug",
     "Endpoint",
+    "Inventory",
     "Models",
     "Quiet",
     "ReportPath",
@@ -26,9 +27,11 @@ __all__ = [
     "RootArgument",
     "RootOption",
     "Settings",
+    "Source",
     "SourceEndpoint",
     "Version",
     "chosen_root",
+    "open_root",
     "read_access",
     "read_overrides",
 ]
@@ -42,6 +45,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on the las
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and Ray's own output.")]
 Address = Annotated[str | None, typer.Option("--address", help="Ray cluster; default: a local Ray.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Source = Annotated[
+    str | None,
+    typer.Option("--source", help="Folder, of packages too, or s3://bucket/prefix in PMC's layout."),
+]
+Inventory = Annotated[
+    bool | None,
+    typer.Option(
+        "--inventory/--list",
+        help="Take the newest inventory, or list the source. Default: a bucket's inventory where it has "
+        "one, the listing of a folder.",
+    ),
+]
 Endpoint = Annotated[str | None, typer.Option("--endpoint-url", help="S3 endpoint other than AWS.")]
 SourceEndpoint = Annotated[
     str | None,
@@ -117,3 +132,15 @@ def chosen_root(argument: str | None, option: str | None) -> str:
     if root is None:
         raise ConfigError("no dataset is given: write its root URI, or --dataset URI")
     return root
+
+
+def open_root(
+    argument: str | None,
+    option: str | None,
+    config: Path | None,
+    settings: list[str] | None,
+    endpoint_url: str | None,
+) -> tuple[str, StoreConfig]:
+    """The dataset's root, and how its store is reached. Raises ConfigError."""
+    root = chosen_root(argument, option)
+    return root, read_access(config, settings, root, root, store__endpoint_url=endpoint_url).store

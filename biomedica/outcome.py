@@ -7,7 +7,9 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
-__all__ = ["Exit", "emit"]
+import typer
+
+__all__ = ["Exit", "emit", "end"]
 
 
 class Exit(IntEnum):
@@ -24,3 +26,14 @@ def emit(as_json: bool, values: dict[str, Any], show: Callable[[], None]) -> Non
         print(json.dumps(values, ensure_ascii=False, default=str))
     else:
         show()
+
+
+def end(
+    as_json: bool, values: dict[str, Any], show: Callable[[dict[str, Any]], None], *, complete: bool
+) -> None:
+    """The result with its `exit_status`; status 1 where something waits for another run or differs."""
+    status = Exit.DONE if complete else Exit.INCOMPLETE
+    said = values | {"exit_status": int(status)}
+    emit(as_json, said, lambda: show(said))
+    if status:
+        raise typer.Exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import resource
 import sys
@@ -9,14 +10,23 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Protocol
 
-__all__ = ["Result", "run"]
+__all__ = ["Originals", "Result", "command", "run"]
 
 Trial = Callable[[int], str]
+Originals = Sequence[tuple[str, bytes]]
+"""Names and bytes of what mutants are made from."""
+
+
+class Fuzz(Protocol):
+    def __call__(
+        self, originals: Originals, seed: int, numbers: range, /, *, verbose: bool
+    ) -> Result: ...
 
 
 @dataclass
@@ -85,3 +95,39 @@ def _work(trial: Trial, numbers: range, headroom: int, there: Connection) -> Non
             finding = traceback.format_exc()
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         there.send((outcome, finding, memory))
+
+
+def command(
+    doc: str | None,
+    originals: Callable[[Path | None], Originals],
+    make: Callable[[Originals, int, int], tuple[str, bytes]],
+    fuzz: Fuzz,
+    *,
+    count: int,
+    suffix: str,
+) -> int:
+    """A fuzzer's command line: prints outcomes, keeps each finding as a file; 1 where there is one.
+
+    make: originals, seed and number → the original's name and the mutant's bytes. suffix: of the
+    files of findings whose original has none.
+    """
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("--count", type=int, default=count, help="how many mutants")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--corpus", type=Path, help="a folder of originals; default: made here")
+    parser.add_argument("--keep", type=Path, default=Path("fuzz"), help="where findings are written")
+    options = parser.parse_args()
+    found = originals(options.corpus)
+    numbers = range(options.first, options.first + options.count)
+    result = fuzz(found, options.seed, numbers, verbose=True)
+    for outcome, times in result.outcomes.most_common():
+        print(f"{times:8,}  {outcome}")
+    print(f"{len(result.findings):8,}  findings; at most {result.memory:,} MiB")
+    for number, finding in result.findings.items():
+        name, data = make(found, options.seed, number)
+        options.keep.mkdir(parents=True, exist_ok=True)
+        path = options.keep / f"{options.seed}-{number}{Path(name).suffix or suffix}"
+        path.write_bytes(data)
+        print(f"\n{path} (mutant {number} of {name}):\n{finding}")
+    return 1 if result.findings else 0

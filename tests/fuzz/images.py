@@ -8,12 +8,10 @@ ended when one takes longer than the limit. Each finding is kept as a file; stat
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import math
 import random
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +22,7 @@ from biomedica.config import ImageConfig
 from biomedica.errors import Rejected
 from biomedica.imaging import DecodedImage, data_uri, decode, model_pixels
 from biomedica.schema import REJECT_REASONS, PixelSpec
-from tests.fuzz.bounded import Result, run
+from tests.fuzz.bounded import Originals, Result, command, run
 from tests.fuzz.image_mutants import mutant
 from tests.fuzz.image_seeds import drawn
 
@@ -37,8 +35,6 @@ HEADROOM = 512 << 20
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".tif", ".tiff", ".webp", ".bmp"}
 LARGEST = 400_000
 """Real images beyond this many bytes are left out: they are slow and hold nothing new."""
-
-Originals = Sequence[tuple[str, bytes]]
 
 
 def originals(corpus: Path | None) -> Originals:
@@ -115,26 +111,8 @@ def fuzz(images: Originals, seed: int, numbers: range, *, verbose: bool = False)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--count", type=int, default=1000, help="how many mutants")
-    parser.add_argument("--first", type=int, default=0, help="the number of the first")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--corpus", type=Path, help="a folder of images; default: drawn here")
-    parser.add_argument("--keep", type=Path, default=Path("fuzz"), help="where findings are written")
-    options = parser.parse_args()
-    images = originals(options.corpus)
-    numbers = range(options.first, options.first + options.count)
-    result = fuzz(images, options.seed, numbers, verbose=True)
-    for outcome, count in result.outcomes.most_common():
-        print(f"{count:8,}  {outcome}")
-    print(f"{len(result.findings):8,}  findings; at most {result.memory:,} MiB")
-    for number, finding in result.findings.items():
-        name, data = make(images, options.seed, number)
-        options.keep.mkdir(parents=True, exist_ok=True)
-        path = options.keep / f"{options.seed}-{number}{Path(name).suffix or '.image'}"
-        path.write_bytes(data)
-        print(f"\n{path} (mutant {number} of {name}):\n{finding}")
-    return 1 if result.findings else 0
+    """Status 1 where something was found."""
+    return command(__doc__, originals, make, fuzz, count=1000, suffix=".image")
 
 
 if __name__ == "__main__":
