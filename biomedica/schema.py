@@ -53,7 +53,7 @@ REJECT_REASONS: dict[str, dict[str, str]] = {
         "malformed_xml": "the XML is not well-formed",
         "bad_encoding": "the bytes are not in the encoding that the XML declares",
         "ambiguous_root": "the XML holds several articles and none with the wanted id",
-        "too_large": "the XML is over the byte limit",
+        "too_large": "the XML is over a limit: of bytes, tags, depth or the length of a name",
         "legally_suppressed": "PMC marks the article as legally suppressed",
         "license_not_taken": "the run's configuration does not take this licence",
         "parser_error": "the parser failed on this article: a defect of ours",

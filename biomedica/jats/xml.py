@@ -25,6 +25,8 @@ _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _UTF16_STARTS = (b"<\x00", b"\x00<")
 _MAX_TAGS = 4_000_000
 """Start and end are two. An element takes some 450 bytes of memory, a tree with so many tags 1 GB."""
+_MAX_NAME = 10_000_000
+"""libxml2's XML_MAX_TEXT_LENGTH, which holds for names with `huge_tree`."""
 _BLANK = b" \t\r\n\x00"
 _HTML_PAGE = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _UNUSABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f<&]")
@@ -56,7 +58,7 @@ def read_xml(xml: bytes) -> tuple[Element, list[str]]:
             root = etree.fromstring(xml, _parser(huge=True))
         except etree.XMLSyntaxError as second:
             if _wants_huge(second):
-                raise Rejected("too_large", _one_line(second)) from None
+                raise Rejected("too_large", _limit_of(second)) from None
             raise _reject_of(second, xml) from None
     warnings: list[str] = []
     _write_out_entities(root, warnings)
@@ -81,8 +83,9 @@ def _refuse_what_is_no_xml(xml: bytes) -> None:
         start = start.removeprefix(mark)
     if not start.strip(b" \t\r\n") and not xml.strip(b" \t\r\n\xef\xbb\xbf\xff\xfe"):
         raise Rejected("empty", "no bytes but white space")
-    if len(xml) > 2 * _MAX_TAGS and xml.count(b"<") > _MAX_TAGS:
-        raise Rejected("too_large", f"more than {_MAX_TAGS} tags")
+    tags = xml.count(b"<") if len(xml) > 2 * _MAX_TAGS else 0
+    if tags > _MAX_TAGS:
+        raise Rejected("too_large", f"{tags} tags, over the limit of {_MAX_TAGS}")
     start = start.lstrip(_BLANK)
     if not start.startswith((b"<", *_UTF16_STARTS)):
         if b"<?xml" in xml or b"<article" in xml:
@@ -95,6 +98,17 @@ def _wants_huge(error: Any) -> bool:
         return True
     limit = error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT
     return bool(limit and "XML_PARSE_HUGE" in (error.msg or ""))
+
+
+def _limit_of(error: Any) -> str:
+    """Which of libxml2's own limits with `huge_tree` was passed, and where."""
+    line = f"line {error.position[0] if error.position else 0}"
+    if error.code == etree.ErrorTypes.ERR_NAME_TOO_LONG:
+        return f"{line}: a name of more than {_MAX_NAME} bytes, the limit of the XML reader"
+    depth = re.search(r"depth in document: (\d+)", error.msg or "")
+    if depth is not None:
+        return f"{line}: more than {depth[1]} elements inside one another, the limit of the XML reader"
+    return f"past a limit of the XML reader, {_one_line(error)}"
 
 
 def _one_line(error: Any) -> str:

@@ -149,8 +149,20 @@ def test_long_text_and_deep_nesting_are_read_at_the_second_try() -> None:
     assert parse("<sec><title>S</title>" * 300 + fig("f1") + "</sec>" * 300).figure_count == 1
 
 
+def test_the_limit_that_is_passed_is_named() -> None:
+    for xml, said in (
+        (b"<a>\n" + b"<p>" * 3000 + b"</p>" * 3000 + b"</a>", "line 2: more than 2048 elements inside"),
+        (b"<" + b"a" * 10_000_001 + b"/>", "line 1: a name of more than 10000000 bytes"),
+        (b"<article>" + b"<p/>" * 4_000_000 + b"</article>", "4000002 tags, over the limit of 4000000"),
+    ):
+        with pytest.raises(Rejected) as caught:
+            parse_article(xml)
+        assert caught.value.reason == "too_large"
+        assert caught.value.detail.startswith(said)
+    assert "depth" in REJECT_REASONS["parse"]["too_large"]
+
+
 def test_more_tags_than_fit_memory() -> None:
-    assert reason(document("<p/>" * 4_000_000)) == "too_large"
     assert len(parse("<p>" + "word " * 2_000_000 + "</p>").text) == 1
 
 
