@@ -10,17 +10,29 @@ from typing import Any
 from biomedica.config import BuildConfig
 from biomedica.errors import ConfigError, Deferred, Rejected
 from biomedica.ids import ArticleId, parse_article_id
-from biomedica.jats import Article, parse_article
+from biomedica.jats import Article, Graphic, parse_article
 from biomedica.jats.agreement import disagreements
 from biomedica.jats.census import Census, take_census
 from biomedica.licenses import Resolved, resolve
-from biomedica.sources import MediaIndex, open_source, resolve_media
+from biomedica.sources import MediaIndex, open_source, resolve_media, unreferenced_media
 from biomedica.sources.files import read_file
 
-__all__ = ["Inspection", "inspect_article", "inspect_xml"]
+__all__ = ["GraphicFile", "Inspection", "inspect_article", "inspect_xml"]
 
 POLICY = frozenset({"legally_suppressed"})
 """Rejects of what can be read and must not be: no disagreement with a reader that does not judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphicFile:
+    """The media file that a graphic of a figure means, or why it means none (stage `image`)."""
+
+    graphic: int
+    """its index"""
+    href: str
+    file: str | None
+    reason: str | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +52,34 @@ class Inspection:
     media: MediaIndex | None = None
     read_media: Callable[[str], bytes] | None = field(default=None, repr=False)
 
-    def image_of(self, href: str) -> str:
-        """The name of the media file that a graphic means. Raises Rejected."""
-        return resolve_media(href, self.media or MediaIndex(()))
+    def files(self) -> dict[int, GraphicFile]:
+        """For each graphic of the figures, by its index, the file it means; without a source of media
+        nothing. Of those that mean one file the first has it, as in a build where it can be read."""
+        found: dict[int, GraphicFile] = {}
+        holders: dict[str, int] = {}
+        for graphic in self._graphics():
+            index, href = graphic.index, graphic.href
+            try:
+                name = resolve_media(href, self.media or MediaIndex(()))
+                holder = holders.setdefault(name, index)
+                if holder != index:
+                    raise Rejected("duplicate_reference", f"{name!a} is the file of graphic {holder}")
+                found[index] = GraphicFile(index, href, name)
+            except Rejected as fault:
+                found[index] = GraphicFile(index, href, None, fault.reason, fault.detail)
+        return found
+
+    def _graphics(self) -> list[Graphic]:
+        if self.article is None or self.media is None:
+            return []
+        return [graphic for figure in self.article.figures for graphic in figure.graphics]
+
+    def unreferenced_media(self) -> tuple[str, ...]:
+        """The image files that no graphic names, taken or not; without a source of media nothing."""
+        if self.article is None or self.media is None:
+            return ()
+        hrefs = [graphic.href for graphic in self._graphics()]
+        return unreferenced_media([*hrefs, *(no.item for no in self.article.rejects)], self.media)
 
     def counts(self) -> dict[str, tuple[int | None, int]]:
         """What was counted in the XML → (the same by the parser where it has it, the XML's count)."""
@@ -69,6 +106,10 @@ class Inspection:
             "rejected": {"stage": stage, "reason": reason, "detail": detail} if stage else None,
             "article": None if self.article is None else asdict(self.article),
             "license": None if self.license is None else self.license._asdict(),
+            "files": None
+            if self.article is None or self.media is None
+            else [asdict(one) for one in self.files().values()],
+            "unreferenced_media": list(self.unreferenced_media()),
             "counts": {
                 name: {"parser": parser, "xml": xml} for name, (parser, xml) in self.counts().items()
             },

@@ -12,7 +12,7 @@ from biomedica.errors import Deferred, Rejected
 from biomedica.excerpts import cleaned, cut
 from biomedica.imaging import data_uri, decode
 from biomedica.jats import Figure, Graphic, Mention
-from biomedica.reporting.inspection import Inspection
+from biomedica.reporting.inspection import GraphicFile, Inspection
 from biomedica.reporting.inspection_text import (
     HOW,
     article_facts,
@@ -86,6 +86,7 @@ def inspection_page(found: Inspection, image: ImageConfig) -> str:
         shown=_shown(found, image),
         rejects=[(no, REJECT_REASONS["figure"].get(no.reason, "")) for no in rejects[:ROWS]],
         reject_count=len(rejects),
+        files=found.files().values() if found.media is not None else None,
         rejected=rejected_words(found) if found.rejected is not None else None,
         counts=found.counts(),
         verdict=verdict(found),
@@ -98,12 +99,13 @@ def _shown(found: Inspection, image: ImageConfig) -> list[_Shown]:
     figures = found.article.figures if found.article is not None else ()
     count = sum(len(figure.graphics) for figure in figures)
     side = next((pixels for most, pixels in SIDES if count <= most), OTHER_SIDE)
+    files = found.files()
     shown: list[_Shown] = []
     bytes_left, text_left = IMAGE_BYTES, TEXT
     for figure in figures[:FIGURES]:
         pictures = []
         for graphic in figure.graphics[:FIGURES]:
-            picture = _picture(found, graphic, image, side, bytes_left)
+            picture = _picture(found, graphic, files.get(graphic.index), image, side, bytes_left)
             bytes_left -= len(picture.picture)
             pictures.append(picture)
         is_roomy = text_left > 0
@@ -131,18 +133,26 @@ def _how(mention: Mention) -> str:
     return ", ".join(ways)
 
 
-def _picture(found: Inspection, graphic: Graphic, image: ImageConfig, side: int, left: int) -> _Picture:
+def _picture(
+    found: Inspection,
+    graphic: Graphic,
+    file: GraphicFile | None,
+    image: ImageConfig,
+    side: int,
+    left: int,
+) -> _Picture:
     try:
-        name = found.image_of(graphic.href)
-        if found.read_media is None:
+        if file is None or found.read_media is None:
             raise Rejected("media_missing", "there is no source of images")
-        data = found.read_media(name)
+        if file.file is None:
+            raise Rejected(file.reason or "media_missing", file.detail)
+        data = found.read_media(file.file)
         decoded = decode(data, image)
     except (Rejected, Deferred, OSError) as fault:
         return _Picture(graphic.href, graphic.caption, cut(str(fault), NOTE))
     note = f"{decoded.width:,} × {decoded.height:,} px, {decoded.original_format}"
-    if name != graphic.href:
-        note = f"the file {name}, {note}"
+    if file.file != graphic.href:
+        note = f"the file {file.file}, {note}"
     picture = data_uri(data, side)
     if len(picture) > left:
         return _Picture(graphic.href, graphic.caption, f"{note}; not shown, the page is full")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich import markup
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from biomedica.excerpts import cleaned, cut
 from biomedica.jats import Article, Figure, Mention
-from biomedica.reporting.inspection import Inspection
+from biomedica.reporting.inspection import GraphicFile, Inspection
 from biomedica.reporting.page import counted
 from biomedica.schema import REJECT_REASONS
 
@@ -32,8 +32,9 @@ def print_inspection(found: Inspection) -> None:
         console.print(_shown(rejected_words(found)))
     if found.article is not None:
         _print_facts(console, article_facts(found.article, found))
+        files = found.files()
         for figure in found.article.figures:
-            _print_figure(console, figure)
+            _print_figure(console, figure, files)
         _print_rejects(console, found.article)
         for warning in found.article.warnings:
             console.print(f"warning: {_shown(warning)}")
@@ -73,6 +74,20 @@ def article_facts(article: Article, found: Inspection) -> Iterator[tuple[str, st
     yield "published", _published(article)
     yield "licence", _license(found)
     yield "source", found.source_uri or "–"
+    if found.media is not None:
+        yield "files", file_words(found)
+
+
+def file_words(found: Inspection) -> str:
+    """How many graphics of figures have a file, why the others have none, which images are left."""
+    files, left = found.files().values(), len(found.unreferenced_media())
+    reasons = sorted(Counter(one.reason for one in files if one.reason).items())
+    words = [f"{count} {reason}" for reason, count in reasons]
+    had = sum(one.file is not None for one in files)
+    parts = [f"of {counted(len(files), 'graphic')} {had:,} {'has' if had == 1 else 'have'} one"]
+    parts += [", ".join(words)] if words else []
+    parts += [f"{counted(left, 'image')} that none names"] if left else []
+    return "; ".join(parts)
 
 
 def _published(article: Article) -> str:
@@ -108,14 +123,25 @@ def _print_facts(console: Console, rows: Iterable[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def _print_figure(console: Console, figure: Figure) -> None:
+def _print_figure(console: Console, figure: Figure, files: Mapping[int, GraphicFile]) -> None:
     console.print(
         f"\n[bold]{_shown(figure.label or figure.figure_id)}[/bold]  "
         + _shown(f"{figure.kind}, {figure.figure_id}, {mention_words(figure.mentions)}")
     )
     lines = [_shown(cut(figure.caption, CAPTION) or "(no caption)")]
-    lines += [f"[dim]graphic {one.index}[/dim]  {_shown(one.href)}" for one in figure.graphics]
+    lines += [
+        f"[dim]graphic {one.index}[/dim]  {_shown(one.href)}{_file(files.get(one.index))}"
+        for one in figure.graphics
+    ]
     console.print(Padding("\n".join(lines), (0, 0, 0, 2)))
+
+
+def _file(one: GraphicFile | None) -> str:
+    if one is None or one.file == one.href:
+        return ""
+    if one.file is None:
+        return f"  [red]no file[/red]: {one.reason}"
+    return f"  [dim]the file[/dim] {_shown(one.file)}"
 
 
 def mention_words(mentions: Iterable[Mention]) -> str:

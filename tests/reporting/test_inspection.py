@@ -84,6 +84,69 @@ def test_the_object_has_all(file: Path) -> None:
     assert values["license"]["group"] == "other"
 
 
+WITHOUT_FILES = (
+    fig("f1", "Figure 1")
+    + fig("f2", "Figure 2", href="https://example.org/f2.png")
+    + fig("f3", "Figure 3", href="images/f3")
+    + fig("f4", "Figure 4", href="f3.jpg")
+    + fig("f5", "Figure 5", href="f5.eps")
+)
+
+
+@pytest.fixture
+def without_files(tmp_path: Path) -> Path:
+    """Five figures of which one has a file of its own, and an image that none names."""
+    path = tmp_path / "article.xml"
+    path.write_bytes(document(WITHOUT_FILES))
+    (tmp_path / "f3.jpg").write_bytes(jpeg(3, 40))
+    (tmp_path / "f5.eps").write_bytes(b"%!PS")
+    (tmp_path / "other.png").write_bytes(b"")
+    return path
+
+
+def test_graphics_without_a_file_are_told(without_files: Path) -> None:
+    status, shown, _ = run(str(without_files))
+    assert status == 0
+    for part in (
+        "files of 5 graphics 1 has one; 1 duplicate_reference, 1 external, 1 media_missing, "
+        "1 unsupported_format; 1 image that none names",
+        "graphic 1 f1.jpg no file: media_missing",
+        "graphic 2 https://example.org/f2.png no file: external",
+        "graphic 3 images/f3 the file f3.jpg",
+        "graphic 4 f3.jpg no file: duplicate_reference",
+        "graphic 5 f5.eps no file: unsupported_format",
+    ):
+        assert part in shown
+
+
+def test_the_object_says_what_has_no_file(without_files: Path) -> None:
+    values = json.loads(run(str(without_files), "--json")[1])
+    assert [(one["graphic"], one["file"], one["reason"]) for one in values["files"]] == [
+        (1, None, "media_missing"),
+        (2, None, "external"),
+        (3, "f3.jpg", None),
+        (4, None, "duplicate_reference"),
+        (5, None, "unsupported_format"),
+    ]
+    assert values["files"][3]["detail"] == "'f3.jpg' is the file of graphic 3"
+    assert values["unreferenced_media"] == ["other.png"]
+
+
+def test_the_page_says_what_has_no_file(without_files: Path) -> None:
+    found = inspect_article(str(without_files), None, CONFIG)
+    tree = checked(inspection_page(found, ImageConfig()))
+    assert "files 1 of 5 graphics have one" in words(tree)
+    assert len(tree.xpath("//img")) == 1
+    for reason in ("external", "media_missing", "unsupported_format", "duplicate_reference"):
+        assert len(tree.xpath(f"//figcaption[contains(., '{reason}')]")) == 1
+
+
+def test_without_a_source_of_media_nothing_is_said_of_files() -> None:
+    found = inspect_xml(document(WITHOUT_FILES), "x", CONFIG)
+    assert found.to_dict()["files"] is None
+    assert "no file" not in words(checked(inspection_page(found, ImageConfig())))
+
+
 def test_settings_count(file: Path) -> None:
     status, shown, _ = run(str(file), "--set", "parse.keep_uncaptioned=true", "--json")
     assert status == 0
