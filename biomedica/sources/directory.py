@@ -60,8 +60,9 @@ class DirectorySource:
         """The article versions that exist, as LISTING, sorted by (pmcid, version).
 
         ids: only these; version 0 asks for the numerically highest. The digest is the MD5 of the
-        metadata JSON's bytes, or UNREAD_DIGEST where that file cannot be read just now: reading
-        the article then defers it. Raises SourceError when the folder cannot be listed.
+        metadata JSON's bytes, or UNREAD_DIGEST where that file cannot be read just now, or what
+        bears its name is a folder or a link to nothing: reading the article then defers it. Raises
+        SourceError when the folder cannot be listed.
         """
         if ids is None:
             keys = self._scan()
@@ -100,11 +101,18 @@ class DirectorySource:
 
     def read_metadata(self, article_id: ArticleId) -> MetadataBytes | None:
         """The metadata JSON and its MD5; None where there is none. Raises Rejected or Deferred."""
+        path = self._metadata_path(article_id)
         try:
-            data = read_file(self._root, self._metadata_path(article_id), MAX_METADATA_BYTES)
+            data = read_file(self._root, path, MAX_METADATA_BYTES)
         except Rejected as error:  # too_large is no reason of this stage
             raise Rejected("metadata_invalid", error.detail) from None
+        if data is None and self._is_no_file(path):
+            raise Deferred(f"{path} is a folder, or a link that leads nowhere: put the file there")
         return None if data is None else MetadataBytes(data, md5_hex(data))
+
+    def _is_no_file(self, path: str) -> bool:
+        """Whether something bears this name that is no file: somebody meant an article there."""
+        return os.path.lexists(path) and lies_inside(self._root, path)
 
     def read_object(self, article_id: ArticleId, name: str, limit: int) -> bytes | None:
         """The bytes of one file of an article; None where there is none.
@@ -161,6 +169,8 @@ class DirectorySource:
             path = self._metadata_path(ArticleId(*split_key(key)))
             try:
                 digest = digest_file(self._root, path)
+                if digest is None and self._is_no_file(path):
+                    digest = UNREAD_DIGEST
             except Deferred:
                 digest = UNREAD_DIGEST
             found.append(digest is not None)

@@ -8,18 +8,21 @@ import threading
 import tracemalloc
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from biomedica.config import FetchConfig
 from biomedica.errors import ConfigError, Deferred, Rejected, RunStopped, SourceError
 from biomedica.ids import ArticleId
 from biomedica.reporting import IdSelection, print_ids, select_ids
 from biomedica.reporting import selection as module
-from biomedica.sources import Metadata, SourceArticle
+from biomedica.sources import Metadata, SourceArticle, open_source
 from biomedica.sources.protocol import LISTING
+from tests.sources.layout import write_article
 
 
 @dataclass
@@ -218,3 +221,16 @@ def peak(source: Generated, where: str) -> int:
         return tracemalloc.get_traced_memory()[1] + highest - arrow
     finally:
         tracemalloc.stop()
+
+
+def test_a_folder_in_place_of_metadata_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_article(tmp_path, ArticleId(7, 1), {})
+    (tmp_path / "metadata" / "PMC8.1.json").mkdir()
+    (tmp_path / "metadata" / "PMC9.1.json").symlink_to("nowhere")
+    print_ids(select_ids(open_source(str(tmp_path), FetchConfig()), "true"), as_json=False)
+    shown = capsys.readouterr()
+    assert shown.out == "PMC7.1\n"
+    assert "2 articles deferred" in shown.err
+    assert "PMC9.1.json is a folder, or a link that leads nowhere" in shown.err

@@ -134,15 +134,37 @@ def test_other_names_are_not_listed(root: Path, tmp_path: Path) -> None:
         "PMC8.1",
     ):
         (metadata / name).write_text("{}")
-    (metadata / "PMC9.1.json").mkdir()
-    os.mkfifo(metadata / "PMC9.2.json")
     (tmp_path / "outside.json").write_text("{}")
     (metadata / "PMC9.3.json").symlink_to(tmp_path / "outside.json")
-    (metadata / "PMC9.4.json").symlink_to(metadata / "nowhere")
-    (metadata / "PMC9.5.json").symlink_to("PMC9.5.json")
+    (metadata / "PMC9.6.json").symlink_to(tmp_path / "nowhere")
     source = DirectorySource(str(root))
     assert listed(source) == [ID]
-    assert listed(source, [ArticleId(9, version) for version in range(1, 6)]) == []
+    assert listed(source, [ArticleId(9, 3), ArticleId(9, 6), ArticleId(9, 7)]) == []
+
+
+@pytest.mark.parametrize("has_metadata", [True, False])
+def test_a_name_that_holds_no_file_is_listed_and_deferred(root: Path, has_metadata: bool) -> None:
+    """A folder, a pipe, a link to nothing: somebody meant an article there, so it is told."""
+    folder = root / "metadata"
+    if not has_metadata:
+        shutil.move(folder / f"{ID}.json", root / str(ID))
+        folder.rmdir()
+    places = [folder if has_metadata else root / f"PMC9.{version}" for version in range(1, 5)]
+    for place in places:
+        place.mkdir(exist_ok=True)
+    (places[0] / "PMC9.1.json").mkdir()
+    os.mkfifo(places[1] / "PMC9.2.json")
+    (places[2] / "PMC9.3.json").symlink_to("nowhere")
+    (places[3] / "PMC9.4.json").symlink_to("PMC9.4.json")
+    source = DirectorySource(str(root))
+    broken = [ArticleId(9, version) for version in range(1, 5)]
+    assert listed(source) == [ID, *broken]
+    assert listed(source, [*broken, ArticleId(9, 5)]) == broken
+    assert source.list_articles(broken)["input_digest"].to_pylist() == [UNREAD_DIGEST] * 4
+    for one in broken:
+        with pytest.raises(Deferred, match=rf"{one}\.json is a folder, or a link that leads nowhere"):
+            source.read_article(one)
+    assert refusal(lambda: source.read_article(ArticleId(9, 5))) == "unknown_id"
 
 
 def test_the_latest_version_is_one_inside_the_source(root: Path, tmp_path: Path) -> None:
