@@ -16,6 +16,7 @@ from biomedica.options import (
     RootArgument,
     RootOption,
     Settings,
+    SourceEndpoint,
     read_overrides,
 )
 from biomedica.outcome import end
@@ -41,6 +42,7 @@ def enrich(
     config: Config = None,
     settings: Settings = None,
     endpoint_url: Endpoint = None,
+    source_endpoint_url: SourceEndpoint = None,
     address: Address = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -63,6 +65,7 @@ def enrich(
         pubmed__files=pubmed or None,
         pubmed__email=email,
         store__endpoint_url=endpoint_url,
+        fetch__endpoint_url=source_endpoint_url,
         runtime__address=address,
     )
     report = run_enrich(load_config(EnrichConfig, config, overrides), quiet=quiet, debug=debug)
