@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from biomedica.jats.article import Article, Figure
 from biomedica.jats.census import HOLE, Census, CensusFig
 
-__all__ = ["caption_texts", "disagreements", "is_caption", "lost_words", "same_words"]
+__all__ = ["caption_texts", "disagreements", "is_caption"]
 
 SHOWN = 80
 """Characters that a line shows of a text."""
@@ -65,7 +65,8 @@ def _every_fig(article: Article, census: Census) -> Iterator[str]:
             yield from _fig(name, fig, figure)
         if not fig.graphics and fig.id and not items[fig.id]:
             yield f"{name}: neither a figure nor a reject"
-        if any(fig.captions) and "no_caption" in {reasons.get(index) for index in fig.graphics}:
+        is_refused = "no_caption" in {reasons.get(index) for index in fig.graphics}
+        if is_refused and not all(map(_is_label, fig.captions)):
             yield f"{name}: rejected as no_caption, and has one: {_cut(' '.join(fig.captions))}"
     bare = sum(not fig.graphics for fig in census.figs)
     if bare != items.total():
@@ -88,13 +89,13 @@ def _fig(name: str, fig: CensusFig, figure: Figure) -> Iterator[str]:
     if fig.id and figure.figure_id != fig.id:
         yield f"{name}: the parser's id is {figure.figure_id!r}"
     bare = fig.label.rstrip(".:| ")
-    if bare and not same_words(bare, (figure.label or "").rstrip(".:| ")):
+    if bare and not _same_words(bare, (figure.label or "").rstrip(".:| ")):
         yield f"{name}: the parser's label is {figure.label!r}, the XML's {fig.label!r}"
     texts = caption_texts(fig)
     # A graphical abstract without a caption takes the words of the abstract around it.
     is_lent = figure.kind == "graphical_abstract" and not any(texts)
     if not is_lent and not any(is_caption(text, fig, figure) for text in texts):
-        yield f"{name}: {lost_words(texts[0], figure.caption)}"
+        yield f"{name}: {_lost_words(texts[0], figure.caption)}"
     cited = sum(not (m.is_range or m.via_parent or m.is_text_only) for m in figure.mentions)
     if cited != fig.paragraphs:
         yield f"{name}: the parser has {cited} paragraphs that cite it, the XML {fig.paragraphs}"
@@ -112,11 +113,17 @@ def caption_texts(fig: CensusFig) -> list[str]:
 def is_caption(text: str, fig: CensusFig, figure: Figure) -> bool:
     """Whether the figure's caption is this text, or this text without the label at its head that
     the figure took for want of a `label`."""
-    if same_words(text, figure.caption):
+    if _same_words(text, figure.caption):
         return True
     label = figure.label or ""
     rest = text.removeprefix(label).lstrip(".:| ")
-    return bool(label and not fig.label and rest != text and same_words(rest, figure.caption))
+    return bool(label and not fig.label and rest != text and _same_words(rest, figure.caption))
+
+
+def _is_label(text: str) -> bool:
+    """Whether a caption has no word beside "Figure 1."."""
+    word, _, number = text.strip(".:| ").partition(" ")
+    return not word or (word.casefold().rstrip(".") in ("fig", "figure") and len(number.split()) < 2)
 
 
 def _rids(article: Article, census: Census) -> Iterator[str]:
@@ -129,7 +136,7 @@ def _rids(article: Article, census: Census) -> Iterator[str]:
         yield f"rid {rid}: the parser finds no target, the XML has one or no such rid"
 
 
-def same_words(expected: str, text: str) -> bool:
+def _same_words(expected: str, text: str) -> bool:
     """Whether a text is the census text: the same words in the same order, none missing, split or
     glued. A HOLE takes anything, and what touches it may touch what it holds."""
     return _first_difference(expected, text) is None
@@ -161,7 +168,7 @@ def _prefix(a: str, b: str) -> int:
     return next((i for i in range(size) if a[i] != b[i]), size)
 
 
-def lost_words(expected: str, text: str) -> str:
+def _lost_words(expected: str, text: str) -> str:
     """Where a caption leaves its census text, for people."""
     at = max(0, (_first_difference(expected, text) or 0) - SHOWN // 2)
     near = _cut(text[at:]) or "(nothing)"

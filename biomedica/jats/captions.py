@@ -89,7 +89,7 @@ def caption_of(
 
     item: the figure's name for warnings. without_label: `leading_label` is taken off the text.
     """
-    caption = _in_language(tree, owner, own_children(owner, "caption"))
+    caption = _taken(tree, owner)
     if caption is None:
         return EMPTY
     stream, _, has_image_formula = stream_of(caption, tags=True)
@@ -110,21 +110,39 @@ def caption_of(
 
 
 def leading_label(tree: Tree, owner: Element) -> str | None:
-    """A label that stands at the head of the caption's text: "Figure 1." (pandoc writes so)."""
-    caption = _in_language(tree, owner, own_children(owner, "caption"))
-    found = _LEADING_LABEL.match(tree.text(caption))
-    return found["label"] if found is not None else None
+    """A label that stands at the head of the caption's text: "Figure 1." (pandoc writes so). Where the
+    caption that is taken has none, another's."""
+    taken = _taken(tree, owner)
+    for caption in [] if taken is None else [taken, *_by_language(tree, owner)]:
+        found = _LEADING_LABEL.match(tree.text(caption))
+        if found is not None:
+            return found["label"]
+    return None
 
 
-def _in_language(tree: Tree, owner: Element, captions: list[Element]) -> Element | None:
+def _taken(tree: Tree, owner: Element) -> Element | None:
+    """Of several captions the first in the language of the article that has words; a label alone is
+    taken where no caption in any language has more."""
+    captions = _by_language(tree, owner)
     if len(captions) < 2:
         return captions[0] if captions else None
+    return min(captions, key=lambda caption: _emptiness(tree, caption))
+
+
+def _by_language(tree: Tree, owner: Element) -> list[Element]:
+    """The captions in document order, those in the language of the article before the others."""
+    captions = own_children(owner, "caption")
+    if len(captions) < 2:
+        return captions
     language = tree.place(owner).scope.get(XML_LANG) or tree.language
-    worded = [caption for caption in captions if tree.text(caption)] or captions
-    for caption in worded:
-        if same_language(caption.get(XML_LANG, language), language):
-            return caption
-    return worded[0]
+    return sorted(captions, key=lambda c: not same_language(c.get(XML_LANG, language), language))
+
+
+def _emptiness(tree: Tree, caption: Element) -> int:
+    """0 for words, 1 for a label alone, 2 for nothing."""
+    text = tree.text(caption)
+    found = _LEADING_LABEL.match(text)
+    return 2 if not text else int(found is not None and found.end() == len(text))
 
 
 def _without_head(markup: str, size: int) -> str:

@@ -320,6 +320,35 @@ def test_captions_in_two_languages() -> None:
     assert parse(empty, attributes='xml:lang="pt"').figures[0].caption == "en"
 
 
+LABEL_ALONE = "<caption><p>Figure 1.</p></caption>"
+
+
+def test_a_caption_that_is_a_label_alone_gives_way_to_one_with_words() -> None:
+    for own, label in (("", "Figure 1"), ("<label>Fig. 1</label>", "Fig. 1")):
+        figure = parse(f"<fig>{own}{LABEL_ALONE}{CAPTION}{graphic()}</fig>").figures[0]
+        assert (figure.label, figure.caption) == (label, "Seen.")
+    german = '<caption xml:lang="de"><p>Figure 2. Eine Maus.</p></caption>'
+    xml = f"<fig>{german}{LABEL_ALONE}{CAPTION}{graphic()}</fig>"
+    figure = parse(xml, attributes='xml:lang="en"').figures[0]
+    assert (figure.label, figure.caption) == ("Figure 1", "Seen.")
+
+
+def test_a_label_in_a_caption_of_another_language_counts() -> None:
+    german = '<caption xml:lang="de"><p>Figure 2. Eine Maus.</p></caption>'
+    english = '<caption xml:lang="en"><p>Seen.</p></caption>'
+    xml = f"<fig>{german}{english}{graphic()}</fig>"
+    figure = parse(xml, attributes='xml:lang="en"').figures[0]
+    assert (figure.label, figure.caption) == ("Figure 2", "Seen.")
+    figure = parse(xml, attributes='xml:lang="de"').figures[0]
+    assert (figure.label, figure.caption) == ("Figure 2", "Eine Maus.")
+
+
+def test_a_label_alone_is_no_caption() -> None:
+    article = parse(f"<fig>{LABEL_ALONE}{graphic()}</fig>")
+    assert [no.reason for no in article.rejects] == ["no_caption"]
+    assert not article.figures
+
+
 def test_positions_count_every_figure() -> None:
     article = parse(
         fig("a")
