@@ -134,7 +134,7 @@ def find_mentions(
 
 def _blocks_of_xrefs(tree: Tree, targets: Targets) -> list[Element]:
     found: dict[Element, None] = {}
-    for xref in tree.named["xref"]:
+    for xref in targets.candidates:
         if targets.of(xref):
             found[_block_of(tree, xref)] = None
     return list(found)

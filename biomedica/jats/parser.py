@@ -151,6 +151,7 @@ def _warn_of_text(article: Element, texts: list[str], warnings: list[str]) -> No
     """No body, and UTF-8 that was read as Latin-1 ("cafÃ©")."""
     if first_child(article, "body") is None:
         warnings.append("no_body: the document holds front matter only")
-    signs = sum(t.count("Ã") + t.count("â€") for t in texts if not t.isascii())
+    odd = [text for text in texts if not text.isascii() and ("Ã" in text or "â€" in text)]
+    signs = sum(text.count("Ã") + text.count("â€") for text in odd)
     if signs >= 5 and signs * 2000 > sum(map(len, texts)):
         warnings.append(f"mojibake: {signs} places look like UTF-8 read as Latin-1")

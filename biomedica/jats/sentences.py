@@ -111,8 +111,9 @@ def sentence_starts(text: str, until: int | None = None) -> list[int]:
 
 def _ends(text: str, stop: int, following: int, begin: int) -> bool:
     """Whether the full stop at `stop` ends the sentence that begins at `begin`."""
-    is_opened = _STARTER.match(text, following) is not None
-    if _OPENS_NONE.match(text, following) or (following == stop + 1 and not is_opened):
+    if not text[following].isalpha() and _OPENS_NONE.match(text, following):
+        return False
+    if following == stop + 1 and not _STARTER.match(text, following):
         return False
     end = stop - (text[max(0, stop - 1) : stop] == " ")
     before = _WORD_BEFORE.search(text, max(0, end - 24), end)
@@ -124,13 +125,13 @@ def _ends(text: str, stop: int, following: int, begin: int) -> bool:
     if (bare in _BEFORE_NUMBER and is_number_next) or (word.isdigit() and before.start() == begin):
         return False  # "no. 5"; "as follows. 1. Mice": a number alone is no sentence
     if len(word) == 1 and word.isalpha():
-        return _is_no_initial(text, word, before.start(), is_opened)
+        return _is_no_initial(text, word, before.start(), following)
     if (bare in _MAY_END and not word.isupper()) or _DOTTED.match(word):
-        return is_opened
+        return _STARTER.match(text, following) is not None
     return bare not in _NEVER or (word.isupper() and word.isalpha() and bare not in _IN_CAPITALS)
 
 
-def _is_no_initial(text: str, word: str, start: int, is_opened: bool) -> bool:
+def _is_no_initial(text: str, word: str, start: int, following: int) -> bool:
     """Whether a lone letter ends a sentence: as a unit, a panel, a type, or before a word that opens one.
 
     "for 5 h. Mice", "TNF-α. Mice", "group B. Mice", "vitamin D. The mice"; not "J. Doe", "g. Lactobacillus".
@@ -140,7 +141,9 @@ def _is_no_initial(text: str, word: str, start: int, is_opened: bool) -> bool:
         return True
     if word in _UNITS and _NUMBER_END.search(before):
         return True
-    return is_opened and _WORD_END.search(before.rstrip()) is not None
+    if _WORD_END.search(before.rstrip()) is None:
+        return False
+    return _STARTER.match(text, following) is not None
 
 
 def _behind_citation(text: str, following: int) -> int:

@@ -32,6 +32,17 @@ class Targets:
         for record in figures.records:
             self._add_parts(record)
         self._add_groups()
+        self.candidates = self._candidates()
+        """the xrefs, in order, that may point at figures: by a name in the rid, or by their type"""
+
+    def _candidates(self) -> dict[Element, None]:
+        found: dict[Element, None] = {}
+        anywhere = self._anywhere
+        for xref in self._tree.named["xref"]:
+            rid, kind = xref.get("rid") or "", xref.get("ref-type")
+            if rid in anywhere or " " in rid or not kind or not rid.isprintable() or (kind != "bibr" and kind.casefold() in _FIGURE_TYPES):
+                found[xref] = None
+        return found
 
     @cached_property
     def _existing(self) -> frozenset[str]:
@@ -63,6 +74,8 @@ class Targets:
 
     def of(self, xref: Element) -> list[Record]:
         """The figures that the xref points at, each once, in the order of its rid."""
+        if xref not in self.candidates:
+            return []
         known = self._known.get(xref)
         if known is not None:
             return known
@@ -127,7 +140,7 @@ class Targets:
     def report_unresolved(self, warnings: list[str]) -> None:
         """A warning for every name that figure xrefs use and no element has."""
         missing: dict[str, None] = {}
-        for xref in self._tree.named["xref"]:
+        for xref in self.candidates:
             if (xref.get("ref-type") or "").casefold() in _FIGURE_TYPES:
                 names = self._names(xref) or ["no rid"]
                 missing.update((name, None) for name in names if name not in self._anywhere)
