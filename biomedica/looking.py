@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from biomedica.errors import ConfigError
 from biomedica.options import (
     AsJson,
     AsOf,
@@ -35,7 +36,9 @@ def stats(
     html: Annotated[
         Path | None,
         typer.Option(
-            "--html", dir_okay=False, help="Also write a page of plots and images to this local file."
+            "--html",
+            dir_okay=False,
+            help="Also write a page of plots and images to this local file; its folder is made.",
         ),
     ] = None,
     config: Config = None,
@@ -103,7 +106,9 @@ def inspect(
     html: Annotated[
         Path | None,
         typer.Option(
-            "--html", dir_okay=False, help="Also write a page with the images to this local file."
+            "--html",
+            dir_okay=False,
+            help="Also write a page with the images to this local file; its folder is made.",
         ),
     ] = None,
     config: Config = None,
@@ -120,6 +125,10 @@ def inspect(
     """
     from biomedica.reporting import inspect_article, inspection_page, print_inspection, write_page
 
+    if not what:
+        raise ConfigError(
+            "no article is given: write the path of a JATS XML, or an id and --source URI"
+        )
     place = source or what
     settings_of = read_access(config, settings, place, place, fetch__endpoint_url=source_endpoint_url)
     found = inspect_article(what, source, settings_of)

@@ -546,6 +546,7 @@ def test_mistakes_in_a_call_of_build(arguments: dict[str, Any], words: str) -> N
         ({"uri": "x" * 5000}, "is no place for a dataset"),
         ({"version": "3"}, "a version is a whole number, not '3'"),
         ({"version": 3.5}, "a version is a whole number"),
+        ({"version": True}, "a version is a whole number, not 'True'"),
         ({"as_of": "yesterday"}, "as_of is no time: 'yesterday'"),
         ({"as_of": 5}, "as_of is no time"),
         ({"as_of": datetime.date(2020, 1, 1)}, "as_of is no time"),

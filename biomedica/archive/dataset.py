@@ -7,6 +7,7 @@ import io
 import operator
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -197,13 +198,15 @@ class Archive:
 
 
 def _as_version(version: Any) -> int | None:
-    try:
-        return None if version is None else operator.index(version)
-    except TypeError:
-        raise ConfigError(
-            f"a version is a whole number, not {str(version)[:80]!r}: write version=3, or leave it "
-            "out for the newest"
-        ) from None
+    if version is None:
+        return None
+    if not isinstance(version, bool):  # a number to Python, and a slip here
+        with suppress(TypeError):
+            return operator.index(version)
+    raise ConfigError(
+        f"a version is a whole number, not {str(version)[:80]!r}: write version=3, or leave it out for "
+        "the newest"
+    )
 
 
 def _as_time(time: Any) -> datetime.datetime | None:

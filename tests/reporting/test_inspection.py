@@ -199,6 +199,8 @@ def test_mistakes_are_sentences(sample: Path, tmp_path: Path) -> None:
         (("PMC98000001.1",), "there is no file 'PMC98000001.1'"),
         (("PMC5.1", "--source", str(sample)), "has no PMC5.1: `biomedica ids --source"),
         (("x.xml", "--source", str(sample)), "is not an article id"),
+        (("",), "no article is given: write the path of a JATS XML, or an id and --source URI"),
+        (("", "--source", str(sample)), "no article is given"),
     ):
         status, _, error = run(*words_)
         assert status == 2
