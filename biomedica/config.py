@@ -63,10 +63,18 @@ class ParseConfig(Section):
     keep_uncaptioned: bool = Field(False, description="keep images without words, with caption ''")
     max_xml_bytes: int = Field(64 * MIB, gt=0, description="XML over this is rejected as too_large")
 
-    def model_post_init(self, _context: object) -> None:
-        unknown = sorted(set(self.figure_kinds) - set(FIGURE_KINDS))
+    @field_validator("figure_kinds", mode="before")
+    @classmethod
+    def _known_kinds(cls, kinds: object) -> object:
+        known = ", ".join(FIGURE_KINDS)
+        if not isinstance(kinds, list | tuple):
+            raise ValueError(
+                f"{kinds!r} is no list: write it as [figure, map]; known kinds are {known}"
+            )
+        unknown = [str(kind) for kind in kinds if kind not in FIGURE_KINDS]
         if unknown:
-            raise ValueError(f"unknown figure kinds {unknown}; known: {', '.join(FIGURE_KINDS)}")
+            raise ValueError(f"there is no kind {', '.join(unknown)[:200]!r}; known kinds are {known}")
+        return kinds
 
 
 class LicenseConfig(Section):
@@ -355,7 +363,10 @@ def load_config(kind: type[Config], path: str | Path | None, overrides: Mapping[
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        )
         where = f" in {path}" if path is not None else ""
         raise ConfigError(f"configuration{where} is wrong: {wrong}") from None
 

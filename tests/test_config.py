@@ -8,6 +8,7 @@ import pytest
 
 from biomedica.config import BuildConfig, ImageConfig, JobConfig, build_digest, load_config
 from biomedica.errors import ConfigError
+from biomedica.kinds import FIGURE_KINDS
 
 PLACE = {"source": "./articles", "dataset": "./out"}
 
@@ -60,6 +61,18 @@ def test_a_broken_line_is_named_and_not_repeated(tmp_path: Path) -> None:
         load_config(BuildConfig, path, {})
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_figure_kind_is_told_the_known_ones() -> None:
+    known = f"known kinds are {', '.join(FIGURE_KINDS)}$"
+    for kinds, words in (
+        ("x", r"'x' is no list: write it as \[figure, map\]"),
+        ({"figure": 1}, "is no list"),
+        (["figure", "x", 3], "there is no kind 'x, 3'"),
+        ([["figure"]], "there is no kind"),
+    ):
+        with pytest.raises(ConfigError, match=f"is wrong: parse.figure_kinds: .*{words}.*; {known}"):
+            config(parse__figure_kinds=kinds)
 
 
 def test_a_report_is_a_local_file() -> None:
