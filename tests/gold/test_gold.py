@@ -17,12 +17,43 @@ from lxml import etree
 from biomedica.jats import Figure, parse_article
 from biomedica.kinds import FIGURE_KINDS
 
-GOLD: list[dict[str, Any]] = json.loads((Path(__file__).parent / "figures.json").read_text())["figures"]
+HERE = Path(__file__).parent
+GOLD: list[dict[str, Any]] = json.loads((HERE / "figures.json").read_text())["figures"]
+READER = etree.XMLParser(resolve_entities=False, no_network=True)
+SECOND: dict[str, Any] = json.loads((HERE / "second.json").read_text())
+
+
+def place(record: dict[str, Any]) -> tuple[str, str]:
+    return record["file"], record["figure"]
 
 
 def test_there_is_enough_gold() -> None:
-    assert len(GOLD) >= 60
+    assert len({place(record) for record in GOLD}) == len(GOLD) >= 60
     assert len({record["file"] for record in GOLD}) >= 25
+
+
+def test_the_gold_is_of_many_publishers(corpus: Path) -> None:
+    publishers = set()
+    for file in {record["file"] for record in GOLD}:
+        root = etree.fromstring((corpus / file).read_bytes(), READER)
+        name = root.find(".//{*}front/{*}journal-meta/{*}publisher/{*}publisher-name")
+        if name is not None:
+            publishers.add(" ".join("".join(name.itertext()).casefold().split()))
+    assert len(publishers) >= 10
+
+
+def test_the_stated_agreement_of_two_readers() -> None:
+    first = {place(record): record for record in GOLD}
+    again, agreement = SECOND["figures"], SECOND["agreement"]
+    assert len({place(record) for record in again}) == len(again) >= 20
+    for name, stated in agreement.items():
+        assert sum(one[name] == first[place(one)][name] for one in again) == stated, name
+    assert set(agreement) == set(again[0]) - {"file", "figure", "caption_characters", "caption_words"}
+    values, same = len(again) * len(agreement), sum(agreement.values())
+    readme = " ".join((HERE / "README.md").read_text().split())
+    assert f"labelled {len(again)} of them" in readme
+    assert f"of {values} values" in readme
+    assert f"{same} agree" in readme
 
 
 def element_of(root: Any, place: str) -> Any:
@@ -35,7 +66,7 @@ def element_of(root: Any, place: str) -> Any:
 def test_gold(record: dict[str, Any], corpus: Path) -> None:
     data = (corpus / record["file"]).read_bytes()
     article = parse_article(data, kinds=FIGURE_KINDS, keep_uncaptioned=True)
-    root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
+    root = etree.fromstring(data, READER)
     element = element_of(root, record["figure"])
     own = [
         index
