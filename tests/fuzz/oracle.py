@@ -13,7 +13,7 @@ from biomedica.jats import Article, parse_article
 from biomedica.kinds import FIGURE_KINDS
 from biomedica.schema import REJECT_REASONS
 
-__all__ = ["judge"]
+__all__ = ["judge", "lines"]
 
 
 def judge(data: bytes) -> str:
@@ -59,7 +59,7 @@ def _counts(article: Article) -> None:
 
 
 def _texts(article: Article) -> None:
-    for text in _lines(article):
+    for text in lines(article):
         assert text == " ".join(text.split()), "spaces"
         assert unicodedata.is_normalized("NFC", text), "NFC"
     for figure in article.figures:
@@ -68,7 +68,8 @@ def _texts(article: Article) -> None:
             assert mention.sentence in mention.paragraph, "sentence"
 
 
-def _lines(article: Article) -> Iterator[str]:
+def lines(article: Article) -> Iterator[str]:
+    """Every text of the article that is one line."""
     for figure in article.figures:
         yield figure.caption
         yield from (text for text in (figure.caption_title, figure.label, figure.group_caption) if text)

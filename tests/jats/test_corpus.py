@@ -17,6 +17,7 @@ from biomedica.jats import Article, parse_article
 from biomedica.kinds import FIGURE_KINDS
 from biomedica.licenses import LICENSE_CODES, license_group
 from biomedica.schema import LICENSE_GROUPS, REJECT_REASONS
+from tests.fuzz.oracle import lines
 
 INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 NO_CAPTION_TEXT = frozenset(
@@ -141,15 +142,6 @@ def test_captions_are_the_text_of_the_document(articles: list[tuple[Path, Any, A
             assert squeezed(figure.caption) == expected, (path, figure.figure_id)
             compared += 1
     assert compared > 800
-
-
-def lines(article: Article) -> Iterator[str]:
-    for figure in article.figures:
-        yield figure.caption
-        yield from (text for text in (figure.caption_title, figure.label, figure.group_caption) if text)
-        yield from (m.paragraph for m in figure.mentions)
-    yield from (text for section in article.text for text in section.text.split("\n"))
-    yield from (r.title for r in article.references if r.title)
 
 
 def test_texts_are_clean(articles: list[tuple[Path, Any, Article]]) -> None:
