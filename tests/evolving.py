@@ -7,12 +7,17 @@ import json
 import random
 import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Evolution", "edit"]
+__all__ = ["Evolution", "edit", "multiplied"]
+
+FIRST = 97_000_001
+"""the first PMCID of `multiplied`: the sample's begin at 98,000,001"""
+MODELS = 6
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,7 @@ class Evolution:
     @classmethod
     def of(cls, sample: Path, seed: int, **counts: int) -> Evolution:
         """counts: of each kind, no article in two. Only articles with one version are taken."""
-        names = [path.stem for path in sorted((sample / "metadata").glob("*.json"))]
-        bare = [name.partition(".")[0] for name in names]
-        single = [
-            name
-            for name, pmcid in zip(names, bare, strict=True)
-            if bare.count(pmcid) == 1 and name.endswith(".1")
-        ]
-        chosen = iter(random.Random(seed).sample(single, sum(counts.values())))
+        chosen = iter(random.Random(seed).sample(_single(sample), sum(counts.values())))
         kinds = ("changed", "added", "withdrawn", "retracted", "second")
         parts = {
             kind: tuple(sorted(next(chosen) for _ in range(counts.get(kind, 0)))) for kind in kinds
@@ -76,10 +74,37 @@ class Evolution:
             _add_version(root, name, second)
 
 
+def multiplied(sample: Path, root: Path, count: int) -> Path:
+    """A source of `count` small articles: the lightest of a sample that have a picture, over and over
+    under other ids."""
+    single = _single(sample)
+    pictured = [name for name in single if any((sample / name).glob("*.jpg"))]
+    weight = {name: sum(path.stat().st_size for path in (sample / name).iterdir()) for name in pictured}
+    models = sorted(pictured, key=lambda name: (weight[name], name))[:MODELS]
+    (root / "metadata").mkdir(parents=True)
+    for number in range(count):
+        model = models[number % len(models)]
+        if not (root / model).exists():
+            shutil.copytree(sample / model, root / model)
+            shutil.copy(sample / "metadata" / f"{model}.json", root / "metadata")
+        pmcid = model.removeprefix("PMC").partition(".")[0]
+        _add(root, model, model.replace(pmcid, str(FIRST + number)), pmcid, str(FIRST + number))
+    for model in models:
+        _drop(root, model)
+    return root
+
+
 def edit(root: Path, name: str, **values: Any) -> None:
     """Change fields of an article's metadata, which the source has in two places."""
     path = root / "metadata" / f"{name}.json"
     _write(root, name, json.loads(path.read_text()) | values)
+
+
+def _single(source: Path) -> list[str]:
+    """The articles of which there is one version, the first."""
+    names = [path.stem for path in sorted((source / "metadata").glob("*.json"))]
+    bare = Counter(name.partition(".")[0] for name in names)
+    return [name for name in names if name.endswith(".1") and bare[name[:-2]] == 1]
 
 
 def _write(root: Path, name: str, metadata: dict[str, Any]) -> None:
@@ -97,9 +122,14 @@ def _other_citation(root: Path, name: str) -> None:
 
 
 def _other_title(root: Path, name: str) -> None:
+    """Without a title that can be found, another citation."""
     path = root / name / f"{name}.xml"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("<article-title>", "<article-title>Revised: ", 1), encoding="utf-8")
+    text = path.read_bytes()
+    changed = re.sub(rb"<article-title[^>]*>", rb"\g<0>Revised: ", text, count=1)
+    if changed == text:
+        _other_citation(root, name)
+        return
+    path.write_bytes(changed)
     _seal(root, name, [path])
 
 
@@ -109,9 +139,9 @@ def _other_picture(root: Path, name: str) -> None:
     if not paths:
         _other_citation(root, name)
         return
-    others = sorted(path for path in root.glob("PMC*/*.jpg") if path.parent.name != name)
-    others = [path for path in others if path.read_bytes() != paths[0].read_bytes()]
-    shutil.copy(others[0], paths[0])
+    own = paths[0].read_bytes()
+    others = (path for path in sorted(root.glob("PMC*/*.jpg")) if path.parent.name != name)
+    paths[0].write_bytes(next(data for path in others if (data := path.read_bytes()) != own))
     _seal(root, name, paths[:1])
 
 
@@ -126,11 +156,16 @@ def _seal(root: Path, name: str, paths: Sequence[Path]) -> None:
 
 
 def _add_version(root: Path, name: str, second: str) -> None:
-    shutil.copytree(root / name, root / second)
-    for path in sorted((root / second).glob(f"{name}.*")):
-        path.rename(path.with_name(path.name.replace(name, second)))
-    text = (root / "metadata" / f"{name}.json").read_text().replace(name, second)
-    _write(root, second, json.loads(text) | {"version": 2})
-    path = root / second / f"{second}.xml"
-    path.write_text(path.read_text(encoding="utf-8").replace(name, second), encoding="utf-8")
-    _seal(root, second, [path])
+    _add(root, name, second, name, second, version=2)
+
+
+def _add(root: Path, name: str, other: str, text: str, instead: str, **values: Any) -> None:
+    """A copy of an article under another id; in its XML and its metadata `text` becomes `instead`."""
+    shutil.copytree(root / name, root / other)
+    for path in sorted((root / other).glob(f"{name}.*")):
+        path.rename(path.with_name(path.name.replace(name, other)))
+    metadata = (root / "metadata" / f"{name}.json").read_text().replace(text, instead)
+    _write(root, other, json.loads(metadata) | values)
+    path = root / other / f"{other}.xml"
+    path.write_text(path.read_text(encoding="utf-8").replace(text, instead), encoding="utf-8")
+    _seal(root, other, [path])

@@ -13,8 +13,10 @@ import pytest
 
 from biomedica.config import BuildConfig, load_config
 from biomedica.pipeline import RunReport, run_build
-from biomedica.store import Dataset
+from tests.comparing import assert_same, data_files, rows
 from tests.seaweed import Endpoint
+
+__all__ = ["assert_same", "build", "data_files", "rows", "upload"]
 
 ARTICLES = 30
 
@@ -95,41 +97,6 @@ def built_corpus(
     return out, build(corpus / "cloud", out)
 
 
-KEYS = {
-    "articles": ["article_id"],
-    "pairs": ["pair_id"],
-    "rejects": ["article_id", "stage", "graphic_index", "item", "build_digest"],
-}
-ROUTE = ("shard",)
-"""columns that may differ between two routes to the same dataset"""
-
-
-def opened(root: Path | Dataset) -> Dataset:
-    """A dataset by its folder; one that lies elsewhere is given open."""
-    return root if isinstance(root, Dataset) else Dataset.open(str(root))
-
-
-def rows(root: Path | Dataset, table: str, *, drop: Sequence[str] = ROUTE) -> list[dict[str, Any]]:
-    """The live rows of a table sorted by key, without what depends on the route."""
-    found: list[dict[str, Any]] = []
-    for batch in opened(root).batches(table):
-        found += batch.to_pylist()
-    key = KEYS.get(table, ["pair_id"])
-    found.sort(key=lambda row: [(row[name] is None, row[name] or 0) for name in key])
-    return [{name: value for name, value in row.items() if name not in drop} for row in found]
-
-
-def assert_same(one: Path | Dataset, other: Path | Dataset, *, same_source: bool = True) -> None:
-    """The same rows in every core table, none twice."""
-    drop = ROUTE if same_source else (*ROUTE, "source_uri")
-    for table, key in KEYS.items():
-        first, second = rows(one, table, drop=drop), rows(other, table, drop=drop)
-        keys = [tuple(row[name] for name in key) for row in first]
-        assert len(keys) == len(set(keys))
-        assert keys == [tuple(row[name] for name in key) for row in second]
-        assert first == second
-
-
 def upload(server: Endpoint, bucket: str, folder: Path, prefix: str) -> None:
     """The files of a folder as objects below a prefix."""
     client = server.client()
@@ -144,13 +111,3 @@ def upload(server: Endpoint, bucket: str, folder: Path, prefix: str) -> None:
             paths,
         ):
             continue
-
-
-def data_files(root: Path | Dataset) -> dict[str, bytes]:
-    """The Parquet files of a dataset's newest version."""
-    dataset = opened(root)
-    return {
-        f"{table}/{path}": dataset.storage.get(f"{table}/{path}")
-        for table in dataset.tables
-        for path, _, _ in dataset.files(table)
-    }

@@ -24,9 +24,9 @@ from biomedica.sources.sample import write_sample
 from biomedica.store import Dataset, DatasetWriter, read_changes, verify
 from biomedica.store.scope import read_scope
 from biomedica.upkeep import CompactConfig, UpdateConfig
+from tests.comparing import ROUTE, assert_same, contents, rows, sound
 from tests.evolving import Evolution, edit
 from tests.faults.driver import build_in_process, no_session
-from tests.integration.conftest import assert_same, rows
 
 ARTICLES = 16
 
@@ -88,19 +88,13 @@ def names(root: Path, version: int | None = None) -> list[str]:
     return sorted([row["article_id"] for row in rows(dataset, "articles")] + rejects)
 
 
-def sound(root: Path) -> None:
-    report = verify(str(root))
-    assert report.ok, report.findings
-    assert not report.findings
-
-
 def test_the_dataset_is_that_of_a_fresh_build(
     sample: Path, evolution: Evolution, tmp_path: Path
 ) -> None:
     source, out = evolution.begin(tmp_path / "source"), tmp_path / "out"
     build(source, out)
     first = Dataset.open(str(out)).version
-    state_a = {table: rows(out, table, drop=()) for table in ("articles", "pairs", "rejects")}
+    state_a = contents(out)
     evolution.move_on(source)
     report = update(source, out)
     assert report.changes == {"new": 3, "changed": 4, "gone": 2, "rebuilt": 0, "retracted": 1}
@@ -119,8 +113,7 @@ def test_the_dataset_is_that_of_a_fresh_build(
     assert {name for name, row in told.items() if row["change"] == "gone"} == {*evolution.withdrawn}
     assert told.keys() == evolution.built | {*evolution.withdrawn}
     assert [name for name, row in told.items() if row["is_newly_retracted"]] == [*evolution.retracted]
-    old = Dataset.open(str(out), version=first)
-    assert {table: rows(old, table, drop=()) for table in state_a} == state_a
+    assert contents(Dataset.open(str(out), version=first)) == state_a
     # and after a compaction
     run_compact(CompactConfig.model_validate({"dataset": str(out)}), quiet=True)
     assert_same(out, tmp_path / "fresh")
@@ -280,7 +273,7 @@ def test_an_article_that_comes_back(sample: Path, tmp_path: Path) -> None:
     shutil.copytree(sample, source)
     name = names_of(source)[4]
     build(source, out, runtime__articles_per_shard=1)
-    fresh = {table: rows(out, table) for table in ("articles", "pairs", "rejects")}
+    fresh = contents(out, drop=ROUTE)
     for times in range(2):
         shutil.move(source / "metadata" / f"{name}.json", tmp_path / "kept.json")
         assert update(source, out, runtime__articles_per_shard=1).changes["gone"] == 1
@@ -288,7 +281,7 @@ def test_an_article_that_comes_back(sample: Path, tmp_path: Path) -> None:
         sound(out)
         shutil.move(tmp_path / "kept.json", source / "metadata" / f"{name}.json")
         assert update(source, out, runtime__articles_per_shard=1).changes["new"] == 1
-        assert {table: rows(out, table) for table in fresh} == fresh
+        assert contents(out, drop=ROUTE) == fresh
         sound(out)
         if times:
             run_compact(CompactConfig.model_validate({"dataset": str(out)}), quiet=True)
@@ -408,7 +401,7 @@ def test_an_article_whose_metadata_cannot_be_read_keeps_its_rows(sample: Path, t
     source, out = tmp_path / "source", tmp_path / "out"
     shutil.copytree(sample, source)
     build(source, out)
-    before = {table: rows(out, table) for table in ("articles", "pairs", "rejects")}
+    before = contents(out)
     version = Dataset.open(str(out)).version
     name = rows(out, "articles")[0]["article_id"]
     path = source / "metadata" / f"{name}.json"
@@ -418,7 +411,7 @@ def test_an_article_whose_metadata_cannot_be_read_keeps_its_rows(sample: Path, t
     report = update(source, out)
     assert (report.articles_deferred, report.complete, report.changes) == (1, False, {})
     assert Dataset.open(str(out)).version == version
-    assert {table: rows(out, table) for table in before} == before
+    assert contents(out) == before
     other = rows(out, "articles")[1]["article_id"]
     edit(source, other, citation="Another.")
     report = update(source, out)
