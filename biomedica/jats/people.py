@@ -18,8 +18,10 @@ _CONTACT = re.compile(
     re.IGNORECASE,
 )
 """What is left of an e-mail address at the end, with the initials of its owner, or an ORCID."""
-_COMMAS = re.compile(r"(?:\s*,)+\s*")
+_CONTACT_WORDS = ("mail", "correo", "orcid")
+_COMMAS = re.compile(r",[ ,]*")
 _ODD_SIGNS = re.compile(r"\s*[,;]\s*([.;])|(;),|\s+(\.)|\A[\s,;.:]+|[\s,;]+\Z")
+_ODD_ENDS = " ,;.:"
 _NOT_IN_AFFILIATION = frozenset(
     {"label", "email", "institution-id", "fax", "phone", "xref", "fn", "target"}
 )
@@ -108,10 +110,18 @@ def _affiliation(node: Element) -> str:
     )
     _collect(next(originals, node), parts)  # SciELO: the parts follow tagged
     text = clean("".join(parts))
-    while (found := _CONTACT.search(text)) is not None:
-        text = text[: found.start()].rstrip(" ;,.(")
-    text = _COMMAS.sub(", ", text)
-    return _ODD_SIGNS.sub(lambda found: found[1] or found[2] or found[3] or "", text).strip()
+    if any(map(_plain_letters(text).__contains__, _CONTACT_WORDS)):  # far cheaper than the pattern
+        while (found := _CONTACT.search(text)) is not None:
+            text = text[: found.start()].rstrip(" ;,.(")
+    text = _COMMAS.sub(", ", text.replace(" ,", ","))
+    if ";" in text or " ." in text or text[:1] in _ODD_ENDS or text[-1:] in _ODD_ENDS:
+        text = _ODD_SIGNS.sub(lambda found: found[1] or found[2] or found[3] or "", text)
+    return text.strip()
+
+
+def _plain_letters(text: str) -> str:
+    """Small letters, also where a pattern that ignores case takes a Turkish i for an i."""
+    return text.casefold().replace("i\u0307", "i").replace("ı", "i")
 
 
 def _collect(node: Element, parts: list[str]) -> None:

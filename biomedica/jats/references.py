@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 from biomedica.jats.article import Reference
@@ -87,12 +87,12 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
     elif not _has_own_words(citation):
         printed = None
     text: str | None = None
-    fields: list[Element] | None = None
+    fields: Iterable[Element] | None = None
     if printed is not None:
         text, inside = _printed(printed)
         fields = inside if printed is citation else None
     if fields is None:
-        fields = [node for node in citation.iter() if node.tag in _FIELDS]
+        fields = citation.iter(*_FIELDS)
     ids: dict[str, str] = {}
     titles: dict[int, Element] = {}
     source: Element | None = None

@@ -111,9 +111,8 @@ def sentence_starts(text: str, until: int | None = None) -> list[int]:
 
 def _ends(text: str, stop: int, following: int, begin: int) -> bool:
     """Whether the full stop at `stop` ends the sentence that begins at `begin`."""
-    if not text[following].isalpha() and _OPENS_NONE.match(text, following):
-        return False
-    if following == stop + 1 and not _STARTER.match(text, following):
+    is_none_opened = not text[following].isalpha() and _OPENS_NONE.match(text, following)
+    if is_none_opened or (following == stop + 1 and not _STARTER.match(text, following)):
         return False
     end = stop - (text[max(0, stop - 1) : stop] == " ")
     before = _WORD_BEFORE.search(text, max(0, end - 24), end)
