@@ -14,13 +14,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from biomedica.errors import ConfigError
+from biomedica.fetch import BudgetConfig, FetchConfig, Section, plain_endpoint
 from biomedica.kinds import DEFAULT_FIGURE_KINDS, FIGURE_KINDS
 from biomedica.schema import FORMAT_VERSION
 
 __all__ = [
+    "BudgetConfig",
     "BuildConfig",
     "EmbedConfig",
     "FetchConfig",
@@ -45,12 +47,6 @@ __all__ = [
 MIB = 1 << 20
 _JOB_FOLDER = f"{os.sep}runtime_resources{os.sep}working_dir_files{os.sep}"
 """Ray unpacks a job's working directory below such a folder of each node."""
-
-
-class Section(BaseModel):
-    """A part of a configuration: no unknown names, no changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ParseConfig(Section):
@@ -138,43 +134,6 @@ class StoreConfig(Section):
             raise ValueError("anonymous requests use no profile: leave one of the two out")
 
 
-class FetchConfig(Section):
-    """How the source's bucket is reached. It may lie elsewhere than the dataset, so the endpoint and
-    credentials of `store` do not count here. Nothing here changes a row; no secret is kept here."""
-
-    endpoint_url: str | None = Field(
-        None, description="S3 endpoint other than AWS, http://host:port; the environment's is ignored"
-    )
-    region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,40}$", description="AWS region")
-    anonymous: bool = Field(True, description="unsigned requests; false: the standard AWS chain")
-    profile: str | None = Field(
-        None, min_length=1, description="AWS profile that signs; anonymous is false then"
-    )
-    contact: str | None = Field(
-        None,
-        pattern=r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$",
-        description="an address for the owner of the bucket, sent in the User-Agent",
-    )
-    timeout_seconds: float = Field(
-        60.0, gt=0, le=3600, description="silence after which a request is tried again"
-    )
-    retries: int = Field(8, ge=0, le=50, description="tries after the first of one request")
-
-    @field_validator("endpoint_url")
-    @classmethod
-    def _plain(cls, url: str | None) -> str | None:
-        return plain_endpoint(url).rstrip("/") if url is not None else None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _profile_signs(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("profile"):
-            if values.get("anonymous"):
-                raise ValueError("profile and anonymous: true exclude each other, leave one out")
-            return values | {"anonymous": False}
-        return values
-
-
 class RuntimeConfig(Section):
     """Where and how wide a run goes. Nothing here changes a row."""
 
@@ -257,6 +216,7 @@ class BuildConfig(JobConfig):
     parse: ParseConfig = ParseConfig()
     license: LicenseConfig = LicenseConfig()
     fetch: FetchConfig = FetchConfig()
+    budget: BudgetConfig = BudgetConfig()
     select: SelectConfig = SelectConfig()
     snapshot: SnapshotConfig = SnapshotConfig()
 
@@ -270,14 +230,6 @@ class BuildConfig(JobConfig):
     @classmethod
     def _absolute_source(cls, source: str) -> str:
         return absolute_place(source)
-
-
-def plain_endpoint(url: str) -> str:
-    """An endpoint that is no more than scheme, host and port. Raises ValueError, never with the URL:
-    what people paste may hold a key."""
-    if re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?/?", url) is None:
-        raise ValueError("write http://host:port or https://host, without a user, path or query")
-    return url
 
 
 def is_uri(place: str) -> bool:

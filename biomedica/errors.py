@@ -5,7 +5,9 @@ BiomedicaError            something a user can mend; its text is one sentence wi
 ├── SourceError           the source as a whole cannot be read
 ├── StoreError            the dataset cannot be read or written
 │   └── StaleWriterError  another run has taken over this dataset
-└── ModelError            a model cannot be loaded
+├── ModelError            a model cannot be loaded
+├── OverBudget            what a run may ask of its source is spent
+└── RunStopped            a run had begun and cannot go on
 Rejected                  the input is wrong, for good: becomes a row of `rejects`
 Deferred                  a passing fault: the article is left out and taken by the next run
 """
@@ -17,6 +19,7 @@ __all__ = [
     "ConfigError",
     "Deferred",
     "ModelError",
+    "OverBudget",
     "Rejected",
     "RunStopped",
     "SourceError",
@@ -51,6 +54,20 @@ class StaleWriterError(StoreError):
 
 class ModelError(BiomedicaError):
     """A model cannot be loaded."""
+
+
+class OverBudget(BiomedicaError):
+    """What a run may ask of its source is spent. An article that meets this waits for the next run.
+
+    `limit` is `requests` or `bytes`.
+    """
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the budget of {self.limit} (budget.max_{self.limit}) is spent"
 
 
 class RunStopped(BiomedicaError):

@@ -52,6 +52,8 @@ class FaultyProxy:
     where(method, path): which requests may be spoilt; `path` holds the query; by default every GET.
     always: path → fault, for keys that fail every time (the path is matched by its ending, before
     the query); `hide` answers 404 NoSuchKey. down: when set, every connection is cut.
+    capacity: what comes while so many requests are in flight gets 503 SlowDown. latency: seconds that
+    an answer takes, so that requests are in flight together.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class FaultyProxy:
         html: float = 0.0,
         where: Chosen = objects,
         always: dict[str, str] | None = None,
+        capacity: int | None = None,
+        latency: float = 0.0,
     ) -> None:
         host = urlsplit(upstream)
         if host.hostname is None or host.port is None:
@@ -80,6 +84,11 @@ class FaultyProxy:
         self._connections: set[socket.socket] = set()
         self.always = dict(always or {})
         self.down = False
+        self.latency = latency
+        self._capacity = capacity
+        self._flying = 0
+        self.most_in_flight = 0
+        """requests that were in flight together"""
         self.injected: Counter[str] = Counter()
         """how often each fault was injected"""
         self.log: list[tuple[str, str]] = []
@@ -126,6 +135,22 @@ class FaultyProxy:
             with self._lock:
                 self.injected[name] += 1
         return name
+
+    @contextlib.contextmanager
+    def flight(self, method: str, path: str) -> Iterator[bool]:
+        """One request in flight; whether there are too many, so that it gets nothing else."""
+        with self._lock:
+            self._flying += 1
+            self.most_in_flight = max(self.most_in_flight, self._flying)
+            full = self._capacity is not None and self._flying > self._capacity
+            if full:
+                self.log.append((method, path))
+                self.injected["unavailable"] += 1
+        try:
+            yield full
+        finally:
+            with self._lock:
+                self._flying -= 1
 
     def _always(self, path: str) -> str | None:
         key = path.partition("?")[0]
@@ -234,7 +259,15 @@ class _Handler(BaseHTTPRequestHandler):
                 held.close()
 
     def serve(self) -> None:
-        body = self._body()
+        body, proxy = self._body(), self.server.proxy
+        with contextlib.ExitStack() as self._flight:
+            if self._flight.enter_context(proxy.flight(self.command, self.path)):
+                return self._error(*_ERRORS["unavailable"])
+            if proxy.latency:
+                threading.Event().wait(proxy.latency)
+            return self._serve(body)
+
+    def _serve(self, body: bytes) -> None:
         self.server.proxy.agents.add(self.headers.get("User-Agent", ""))
         fault = self.server.proxy.fault(self.command, self.path)
         if fault == "resets":
@@ -276,6 +309,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, code, [("Content-Type", "application/xml")], text.encode())
 
     def _answer(self, status: int, reason: str, headers: Any, body: bytes, cut: bool = False) -> None:
+        self._flight.close()  # before the client can know, and send the next one
         self.send_response_only(status, reason)
         for name, value in headers:
             self.send_header(name, value)
@@ -290,6 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reset(self) -> None:
         """RST instead of an answer."""
+        self._flight.close()
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.connection.close()

@@ -28,6 +28,7 @@ from biomedica.pipeline.shard import ShardBuilder, fail
 from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
 from biomedica.pipeline.stored import StoredShard, stored_images
 from biomedica.schema import PixelSpec
+from biomedica.sources import Lend
 from biomedica.store import open_storage
 
 __all__ = [
@@ -65,9 +66,9 @@ def _shard_spec(batch: Batch) -> ShardSpec:
 class BuildActor:
     """Builds a whole shard in one process: the topology without GPUs."""
 
-    def __init__(self, config: BuildConfig) -> None:
+    def __init__(self, config: BuildConfig, lend: Lend | None = None) -> None:
         embedder = load_embedder(config.embed, "cpu") if config.embed.models else None
-        self.builder = ShardBuilder(config, embedder=embedder)
+        self.builder = ShardBuilder(config, embedder=embedder, lend=lend)
         _settle()
 
     def __call__(self, batch: Batch) -> Batch:
@@ -78,8 +79,10 @@ class BuildActor:
 class ParseActor:
     """Parses, decodes and writes a shard; hands model pixels on."""
 
-    def __init__(self, config: BuildConfig, specs: Sequence[PixelSpec]) -> None:
-        self.builder = ShardBuilder(config, specs)
+    def __init__(
+        self, config: BuildConfig, specs: Sequence[PixelSpec], lend: Lend | None = None
+    ) -> None:
+        self.builder = ShardBuilder(config, specs, lend=lend)
         _settle()
 
     def __call__(self, batch: Batch) -> pa.Table:
@@ -90,8 +93,8 @@ class ParseActor:
 class MetadataActor:
     """Reads the metadata of a shard of articles."""
 
-    def __init__(self, config: BuildConfig, snapshot: str) -> None:
-        self.reader = MetadataReader(config, snapshot)
+    def __init__(self, config: BuildConfig, snapshot: str, lend: Lend | None = None) -> None:
+        self.reader = MetadataReader(config, snapshot, lend)
         _settle()
 
     def __call__(self, batch: Batch) -> Batch:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from biomedica.config import BuildConfig
-from biomedica.errors import Deferred, Rejected
+from biomedica.errors import Deferred, OverBudget, Rejected
 from biomedica.ids import parse_article_id
 from biomedica.imaging import DecodedImage, decode
 from biomedica.jats import complete_metadata, parse_article
@@ -40,6 +40,8 @@ class ArticleOutcome:
     holding: Holding
     rows: ArticleRows | None = None
     deferred: str | None = None
+    over_budget: str | None = None
+    """what of the budget was spent, if that is why it waits"""
     media_read: int = 0
     bytes_read: int = 0
 
@@ -63,6 +65,7 @@ class _Open:
     source: SourceArticle | None = None
     wanted: list[_Wanted] = field(default_factory=list)
     deferred: str | None = None
+    over_budget: str | None = None
     xml_bytes: int = 0
     media_bytes: int = 0
     """of files that were read"""
@@ -73,8 +76,13 @@ class _Open:
     full: bool = False
     """the byte limit of one article is reached: the rest is not read"""
 
+    def defer(self, fault: Deferred | OverBudget) -> None:
+        """It waits for the next run."""
+        self.deferred = str(fault)
+        self.over_budget = fault.limit if isinstance(fault, OverBudget) else None
 
-Bytes = bytes | Rejected | Deferred | None
+
+Bytes = bytes | Rejected | Deferred | OverBudget | None
 Item = TypeVar("Item")
 
 
@@ -150,7 +158,7 @@ class ArticleBuilder:
                 # an unmounted folder looks like this: what was listed is not unknown for good
                 return source, Deferred(f"the source listed {holding.article_id} and has it no more")
             return source, fault
-        except Deferred as fault:
+        except (Deferred, OverBudget) as fault:
             return source, fault
 
     def _open(self, shard: str, holding: Holding, found: tuple[SourceArticle | None, Bytes]) -> _Open:
@@ -165,8 +173,8 @@ class ArticleBuilder:
             source_uri=source.xml_uri if source else self.source.uri,
         )
         opened = _Open(holding, origin, source=source)
-        if isinstance(data, Deferred):
-            opened.deferred = str(data)
+        if isinstance(data, (Deferred, OverBudget)):
+            opened.defer(data)
         elif isinstance(data, Rejected):
             stage = "parse" if data.reason == "too_large" else "source"
             opened.rows.rejects.append(reject_row(origin, stage, data))
@@ -180,7 +188,7 @@ class ArticleBuilder:
             article = self._parsed(source, xml)
             resolved = self._admitted(article, source)
         except Deferred as fault:
-            opened.deferred = str(fault)
+            opened.defer(fault)
             return
         except Rejected as fault:
             opened.rows.rejects.append(reject_row(opened.origin, "parse", fault))
@@ -247,7 +255,7 @@ class ArticleBuilder:
             return None
         try:
             return article.source.read_media(wanted.name, self.config.image.max_object_bytes)
-        except (Rejected, Deferred) as fault:
+        except (Rejected, Deferred, OverBudget) as fault:
             return fault
 
     def _take(self, article: _Open, wanted: _Wanted, data: Bytes) -> None:
@@ -257,8 +265,8 @@ class ArticleBuilder:
         start = time.perf_counter()
         try:
             self._pair(article, wanted, data)
-        except Deferred as fault:
-            article.deferred = str(fault)
+        except (Deferred, OverBudget) as fault:
+            article.defer(fault)
         except Rejected as fault:
             article.rows.rejects.append(
                 reject_row(article.origin, "image", fault, wanted.graphic.href, wanted.graphic.index)
@@ -270,7 +278,7 @@ class ArticleBuilder:
         over = Rejected("article_too_large", f"the article's files exceed {limit} bytes")
         if article.full:  # first: whether a thread has read the file already is chance
             raise over
-        if isinstance(data, (Rejected, Deferred)):
+        if isinstance(data, (Rejected, Deferred, OverBudget)):
             raise data
         size = len(data or b"")
         article.media_bytes += size
@@ -302,7 +310,9 @@ class ArticleBuilder:
     def _close(self, opened: _Open) -> ArticleOutcome:
         """The counts are filled in and checked (promise 1)."""
         rows = opened.rows
-        outcome = ArticleOutcome(opened.holding, deferred=opened.deferred)
+        outcome = ArticleOutcome(
+            opened.holding, deferred=opened.deferred, over_budget=opened.over_budget
+        )
         outcome.bytes_read = opened.xml_bytes + opened.media_bytes
         if opened.source is not None:
             outcome.media_read = opened.source.media_read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from biomedica.config import BuildConfig, build_digest
 from biomedica.embedding import ModelInfo, model_info
 from biomedica.errors import ConfigError, Rejected
 from biomedica.jats import PARSER_VERSION
+from biomedica.pipeline.budget import RunBudget, worker_config
 from biomedica.pipeline.embed import embed_missing, missing_embeddings
 from biomedica.pipeline.embedder import table_metadata
 from biomedica.pipeline.graph import Graph
@@ -60,6 +62,7 @@ class Build:
         self.debug = debug
         self.digest = build_digest(config, PARSER_VERSION)
         self.report = RunReport(dataset=config.dataset)
+        self.budget = RunBudget(config)
 
     def run(self) -> RunReport:
         with reported(self.command, self.config, self.report, quiet=self.quiet) as models:
@@ -68,12 +71,13 @@ class Build:
 
     def _run(self, models: list[ModelInfo]) -> None:
         dataset = self._opened()
-        source = open_source(self.config.source, self.config.fetch)
+        source = open_source(self.config.source, self.config.fetch, self.budget.account)
         self.source_uri = source.uri
         self.listed = snapshot_name(datetime.datetime.now(datetime.UTC))
         self.scope = self._scope(dataset)
-        self.requested = self._requested(source, dataset)
-        self.report.requests += source.requests
+        with self.budget.planning():
+            self.requested = self._requested(source, dataset)
+        self.report.count(source.traffic)
         # workers have no use for what may be a million ids
         self.config = self.config.model_copy(update={"ids": None})
         if not self.requested.num_rows:
@@ -127,21 +131,21 @@ class Build:
 
     def _work(self, plan: Plan, dataset: Dataset | None) -> None:
         tables = {embeddings_table(info.slug): table_metadata(info) for info in self.infos}
-        with (
-            ray_session(self.config.runtime, debug=self.debug) as cluster,
-            DatasetWriter.begin(
-                self.config.dataset, self.config.store, tables, resume=self.staged
-            ) as writer,
-        ):
+        with contextlib.ExitStack() as stack:
+            cluster = stack.enter_context(ray_session(self.config.runtime, debug=self.debug))
+            config = worker_config(self.config, cluster)  # raises before anything is written
+            writer = stack.enter_context(
+                DatasetWriter.begin(self.config.dataset, self.config.store, tables, resume=self.staged)
+            )
             self.report.record.begin(cluster.workers, cluster.gpus, self.config.runtime.address)
             published = Dataset.open(self.config.dataset, self.config.store)
             self.report.version = published.version
             opened = self._opened()
             if dataset is None or opened is None or opened.version != dataset.version:
                 plan = self._plan(opened)  # another run may have begun and ended since the plan
-            graph = Graph(self.config, cluster, self.infos)
             committer = self._committer(writer, plan, cluster.workers)
-            with begun():
+            with begun(), self.budget.lent(cluster.workers) as lend:
+                graph = Graph(config, cluster, self.infos, lend)
                 self._build(graph, plan.shards, committer)
                 self._finish(graph, committer)
         if self.report.pairs:
@@ -166,7 +170,8 @@ class Build:
 
         What kills its worker twice alone is a reject (design §5.5).
         """
-        left = self._pass(graph, shards, committer, alone=False)
+        affordable = self.budget.affordable(shards)
+        left = self._pass(graph, affordable, committer, alone=False)
         if left:
             committer.progress.note(RETRYING.format(len(left)))
         single = [one for spec in left for one in spec.alone(self.digest)]
@@ -175,6 +180,7 @@ class Build:
         )
         for spec in killers:
             committer.accept(self._reject_killer(spec))
+        self.report.pass_over(sum(map(len, shards[len(affordable) :])), None)
         committer.commit()
         if shards:
             committer.show(last=True)

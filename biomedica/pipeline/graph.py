@@ -26,6 +26,7 @@ from biomedica.pipeline.actors import (
 )
 from biomedica.pipeline.session import Cluster
 from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
+from biomedica.sources import Lend
 
 __all__ = ["WORKER_ENVIRONMENT", "Graph"]
 
@@ -59,6 +60,8 @@ class Graph:
     config: JobConfig
     cluster: Cluster
     infos: tuple[ModelInfo, ...] = ()
+    lend: Lend | None = None
+    """where requests of the source are paid from"""
 
     def with_model(self, info: ModelInfo) -> Graph:
         """The same graph with one model alone."""
@@ -78,7 +81,7 @@ class Graph:
         by Ray, so that the shard that is lost is the one that killed it.
         """
         rows = [{"shard": spec.shard, "packed": spec.packed} for spec in specs]
-        return self._run(rows, BuildActor, ParseActor, alone)
+        return self._run(rows, BuildActor, ParseActor, alone, (self.lend,))
 
     def embed(
         self, specs: Sequence[EmbedSpec], *, alone: bool = False
@@ -89,7 +92,7 @@ class Graph:
     def metadata(self, specs: Sequence[ShardSpec], snapshot: str) -> Generator[Summary, None, None]:
         """Read the metadata of articles; snapshot: the name of the one that they stand in."""
         rows = [{"shard": spec.shard, "packed": spec.packed} for spec in specs]
-        return self._run(rows, MetadataActor, MetadataActor, False, (snapshot,))
+        return self._run(rows, MetadataActor, MetadataActor, False, (snapshot, self.lend))
 
     def _run(
         self,
@@ -135,7 +138,7 @@ class Graph:
         if not self.on_gpu:
             return shards.map_batches(whole, fn_constructor_args=(self.config, *more), **one)
         specs = list(dict.fromkeys(info.pixel_spec for info in self.infos))
-        pixels = shards.map_batches(first, fn_constructor_args=(self.config, specs), **one)
+        pixels = shards.map_batches(first, fn_constructor_args=(self.config, specs, *more), **one)
         vectors = pixels.map_batches(
             EmbedActor,
             fn_constructor_args=(self.config,),

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from biomedica.config import BuildConfig
-from biomedica.errors import Deferred, Rejected
+from biomedica.errors import Deferred, OverBudget, Rejected
 from biomedica.ids import parse_article_id
+from biomedica.pipeline.purse import Purse
 from biomedica.pipeline.shard import fail, superseded_rows
 from biomedica.pipeline.specs import Holding, ShardSpec, Summary
 from biomedica.reporting.metadata_rows import metadata_row
 from biomedica.schema import table_schema
-from biomedica.sources import open_source
+from biomedica.sources import Lend, open_source
 from biomedica.store import open_storage, table_of
 
 __all__ = ["MetadataReader", "settle_metadata"]
@@ -33,29 +34,34 @@ class _Read:
     row: Row | None = None
     rejected: str | None = None
     deferred: str | None = None
+    over_budget: str | None = None
+    """what of the budget was spent, if that is why"""
 
 
 class MetadataReader:
     """Reads shards. One in each worker process. Never raises for what a shard holds.
 
-    snapshot: the name of the snapshot that the articles stand in.
+    snapshot: the name of the snapshot that the articles stand in. lend: as for `ShardBuilder`.
     """
 
-    def __init__(self, config: BuildConfig, snapshot: str) -> None:
+    def __init__(self, config: BuildConfig, snapshot: str, lend: Lend | None = None) -> None:
         self.snapshot = snapshot
         self.storage = open_storage(config.dataset, config.store)
-        self.source = open_source(config.source, config.fetch)
+        self.purse = Purse(lend)
+        self.source = open_source(config.source, config.fetch, self.purse.account)
         self._pool = ThreadPoolExecutor(config.runtime.io_threads, thread_name_prefix="metadata")
 
     def read(self, spec: ShardSpec) -> Summary:
         """The shard's files are written when this returns without a fault."""
         summary = Summary(spec.shard)
-        before, started = self.source.requests, time.perf_counter()
+        started = time.perf_counter()
+        if self.purse.skips(summary, spec):
+            return summary
         try:
-            self._take(self._pool.map(self._row, spec.holdings()), summary)
+            with self.purse.spending(summary):
+                self._take(self._pool.map(self._row, spec.holdings()), summary)
         except Exception as error:  # noqa: BLE001 - a fault of one shard must not end the run
             fail(summary, error)
-        summary.requests = self.source.requests - before
         summary.stage_seconds = {"metadata": time.perf_counter() - started}
         return summary
 
@@ -64,6 +70,10 @@ class MetadataReader:
         superseded: list[Row] = []
         for read in articles:
             name = read.holding.article_id
+            if read.over_budget is not None:
+                summary.over_budget += 1
+                summary.budget = read.over_budget
+                continue
             if read.deferred is not None:
                 summary.deferred.append((name, read.deferred))
                 continue
@@ -89,6 +99,8 @@ class MetadataReader:
             return _Read(holding, self._wrong(holding, fault), rejected=fault.reason)
         except Deferred as fault:
             return _Read(holding, deferred=str(fault))
+        except OverBudget as fault:
+            return _Read(holding, over_budget=fault.limit)
         faultless = {"reject_reason": None, "reject_detail": None}
         return _Read(holding, row | self._origin(holding, article.input_digest) | faultless)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from biomedica.pipeline.record import RunRecord
 from biomedica.pipeline.specs import Summary
+from biomedica.sources import Traffic
 
 __all__ = ["RunReport"]
 
@@ -20,6 +21,10 @@ class RunReport:
     articles: int = 0
     articles_rejected: int = 0
     articles_deferred: int = 0
+    articles_over_budget: int = 0
+    """of the deferred ones: not read, or not to their end, because the run's budget was spent"""
+    budget: str | None = None
+    """what of the budget ended the run, `requests` or `bytes`; None: it came to its end"""
     pairs: int = 0
     """pairs written; `embed` writes none"""
     pairs_embedded: int = 0
@@ -35,7 +40,13 @@ class RunReport:
     media_read: int = 0
     bytes_read: int = 0
     requests: int = 0
-    """sent to the source's bucket, listings included; retries of the client libraries are not known"""
+    """sent to the source's bucket, listings and retries included"""
+    retries: int = 0
+    """requests that repeat one"""
+    slow_downs: int = 0
+    """requests that were answered by SlowDown (503) or 429"""
+    bytes_received: int = 0
+    """of objects and listings"""
     seconds: float = 0.0
     version: int = -1
     """the newest pinned version that a reader can open after this run"""
@@ -65,12 +76,13 @@ class RunReport:
         self.rejects += summary.rejects
         self.media_read += summary.media_read
         self.bytes_read += summary.bytes_read
-        self.requests += summary.requests
+        self.count(summary.traffic)
         for slug, count in summary.embeddings.items():
             self.embeddings[slug] = self.embeddings.get(slug, 0) + count
         for stage, spent in summary.stage_seconds.items():
             self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + spent
         self.defer(summary.deferred)
+        self.pass_over(summary.over_budget, summary.budget)
         done = self.articles + self.articles_rejected + self.articles_deferred
         self.record.take(summary, done, self.pairs + self.pairs_embedded, self.bytes_read)
 
@@ -78,6 +90,23 @@ class RunReport:
         """Count articles that wait for the next run."""
         self.articles_deferred += len(articles)
         self.deferred += articles[: 100 - len(self.deferred)]
+
+    def pass_over(self, articles: int, budget: str | None) -> None:
+        """Count articles that wait for the next run because the budget is spent."""
+        self.articles_deferred += articles
+        self.articles_over_budget += articles
+        if articles:
+            self.budget = budget or self.budget or "requests"
+
+    def count(self, traffic: Traffic) -> None:
+        """Add what was asked of the source."""
+        for name, number in asdict(traffic).items():
+            setattr(self, name, getattr(self, name) + number)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was asked of the source."""
+        return Traffic(self.requests, self.retries, self.slow_downs, self.bytes_received)
 
     @property
     def balanced(self) -> bool:

@@ -101,7 +101,7 @@ class Committer:
         self._listen(summary)
         self.report.media_read += summary.media_read
         self.report.bytes_read += summary.bytes_read
-        self.report.requests += summary.requests
+        self.report.count(summary.traffic)
         self.progress.note(f"shard {summary.shard} failed: {summary.fault}")
 
     def accept(self, summary: Summary) -> None:

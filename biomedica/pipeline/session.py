@@ -39,7 +39,10 @@ DATA_SETTINGS: dict[str, Any] = {
 class Cluster:
     """What a run may use: CPUs, GPUs, and the number of actors that follows from them."""
 
-    def __init__(self, runtime: RuntimeConfig, cpus: float, gpus: float) -> None:
+    def __init__(
+        self, runtime: RuntimeConfig, cpus: float, gpus: float, node_cpus: float | None = None
+    ) -> None:
+        """node_cpus: of the largest machine; None: there is one."""
         self.workers = runtime.workers or max(1, int(cpus))
         self.gpus = int(gpus) if runtime.gpus is None else runtime.gpus
         if self.workers > cpus:
@@ -50,6 +53,9 @@ class Cluster:
             raise ConfigError(
                 f"runtime.gpus is {self.gpus} but the cluster has {int(gpus)} GPUs; lower it"
             )
+        on_a_node = self.workers if node_cpus is None else max(1, int(node_cpus))
+        self.busiest = min(self.workers, on_a_node)
+        """workers on one machine, the most: each takes a CPU"""
 
 
 @contextlib.contextmanager
@@ -70,7 +76,8 @@ def ray_session(runtime: RuntimeConfig, *, debug: bool = False) -> Iterator[Clus
                 _init(runtime, address, debug)
         try:
             resources = ray.cluster_resources()
-            yield Cluster(runtime, resources.get("CPU", 0), resources.get("GPU", 0))
+            nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+            yield Cluster(runtime, resources.get("CPU", 0), resources.get("GPU", 0), max(nodes))
         finally:
             if started:
                 ray.shutdown()

@@ -14,10 +14,11 @@ from biomedica.errors import Deferred, SourceError, StoreError
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.articles import ArticleBuilder, ArticleOutcome
 from biomedica.pipeline.embedder import ShardEmbedder, write_embeddings
+from biomedica.pipeline.purse import Purse
 from biomedica.pipeline.rows import Row
 from biomedica.pipeline.specs import EmbedSpec, ShardSpec, Summary
 from biomedica.schema import PixelSpec
-from biomedica.sources import open_source
+from biomedica.sources import Lend, open_source
 from biomedica.store import open_storage, table_of
 
 __all__ = ["PixelRows", "ShardBuilder", "fail", "settle", "superseded_rows"]
@@ -61,7 +62,7 @@ class ShardBuilder:
     """Builds shards. One in each worker process; holds the open source, the store and threads.
 
     embedder: embeds inside this process; without one and with `specs`, model pixels are handed
-    out instead. Never raises for what a shard holds: faults end in the summary.
+    out instead. lend: where requests of the source are paid from. Never raises for what a shard holds: faults end in the summary.
     """
 
     def __init__(
@@ -69,13 +70,15 @@ class ShardBuilder:
         config: BuildConfig,
         specs: Sequence[PixelSpec] = (),
         embedder: ShardEmbedder | None = None,
+        lend: Lend | None = None,
     ) -> None:
         self.config = config
         self.embedder = embedder
         self.specs = tuple(embedder.specs if embedder else specs)
         self.storage = open_storage(config.dataset, config.store)
         self.digest = build_digest(config, PARSER_VERSION)
-        self.source = open_source(config.source, config.fetch)
+        self.purse = Purse(lend)
+        self.source = open_source(config.source, config.fetch, self.purse.account)
         pool = ThreadPoolExecutor(config.runtime.io_threads, thread_name_prefix="read")
         self.articles = ArticleBuilder(config, self.source, pool, self.digest, self.specs)
 
@@ -83,13 +86,13 @@ class ShardBuilder:
         """The shard's files are written when this returns without a fault."""
         summary, pixels = Summary(spec.shard), PixelRows()
         self.articles.seconds = defaultdict(float)
-        before = self.source.requests
+        if self.purse.skips(summary, spec):
+            return summary, pixels
         try:
-            self._build(spec, summary, pixels)
+            with self.purse.spending(summary):
+                self._build(spec, summary, pixels)
         except Exception as error:  # noqa: BLE001 - a fault of one shard must not end the run
-            summary.requests = self.source.requests - before
             return fail(summary, error), PixelRows()
-        summary.requests = self.source.requests - before
         summary.stage_seconds = dict(self.articles.seconds)
         return summary, pixels
 
@@ -117,6 +120,10 @@ class ShardBuilder:
         self, outcome: ArticleOutcome, current: _Slice, summary: Summary, pixels: PixelRows
     ) -> None:
         holding, rows = outcome.holding, outcome.rows
+        if outcome.over_budget is not None:
+            summary.over_budget += 1
+            summary.budget = outcome.over_budget
+            return
         if rows is None:
             summary.deferred.append((holding.article_id, outcome.deferred or "unknown"))
             return
@@ -189,7 +196,7 @@ def fail(summary: Summary, error: Exception) -> Summary:
         silent=isinstance(error, Deferred),
         media_read=summary.media_read,
         bytes_read=summary.bytes_read,
-        requests=summary.requests,
+        traffic=summary.traffic,
     )
     for name in Summary.__slots__:
         setattr(summary, name, getattr(fresh, name))

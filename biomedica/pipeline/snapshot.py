@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from biomedica.config import BuildConfig, digest_of
 from biomedica.ids import ArticleId, article_key
+from biomedica.pipeline.budget import RunBudget, worker_config
 from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.metadata import settle_metadata
 from biomedica.pipeline.progress import Progress, tell
@@ -19,7 +20,7 @@ from biomedica.pipeline.run import Committer, begun
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.specs import Holding, ShardSpec, Summary
 from biomedica.schema import FORMAT_VERSION
-from biomedica.sources import open_source
+from biomedica.sources import Traffic, open_source
 from biomedica.sources.inventory import take_snapshot
 from biomedica.store import Dataset, DatasetWriter, open_storage, write_file
 from biomedica.store.keep_snapshot import KeptSnapshot, keep_snapshot
@@ -45,8 +46,8 @@ class SnapshotReport:
     """None: the metadata was not asked for. `articles_requested` is the rows of the snapshot."""
     metadata_gone: int = 0
     """rows of `metadata` that were hidden, because the source has their articles no more"""
-    requests: int = 0
-    """sent to the source"""
+    traffic: Traffic = field(default_factory=Traffic)
+    """what was asked of the source"""
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
@@ -71,7 +72,7 @@ class SnapshotReport:
             "changed": kept.changed,
             "gone": kept.gone,
             "warnings": list(self.warnings),
-            "requests": self.requests,
+            **asdict(self.traffic),
             "seconds": round(self.seconds, 3),
         }
         if self.metadata is not None:
@@ -81,6 +82,8 @@ class SnapshotReport:
                 "metadata_read": found.articles,
                 "metadata_rejected": found.articles_rejected,
                 "metadata_deferred": found.articles_deferred,
+                "metadata_over_budget": found.articles_over_budget,
+                "budget": found.budget,
                 "metadata_gone": self.metadata_gone,
                 "deferred": [list(one) for one in found.deferred],
                 "version": found.version,
@@ -104,28 +107,37 @@ def run_snapshot(
     started = time.monotonic()
     storage = open_storage(config.dataset, config.store)
     storage.check_writable()
-    source = open_source(config.source, config.fetch)
-    taken = take_snapshot(source, inventory=inventory)
+    budget = RunBudget(config)
+    source = open_source(config.source, config.fetch, budget.account)
+    with budget.planning():
+        taken = take_snapshot(source, inventory=inventory)
     kept = keep_snapshot(storage, taken, config.snapshot.max_gone_share)
     del taken  # some hundred MB
-    report = SnapshotReport(kept, requests=source.requests, warnings=list(kept.warnings))
+    report = SnapshotReport(kept, traffic=source.traffic, warnings=list(kept.warnings))
     if not quiet:
         for warning in report.warnings:
             tell(f"warning: {warning}")
     if metadata:
-        found, report.metadata_gone = update_metadata(config, kept.snapshot, quiet=quiet, debug=debug)
+        found, report.metadata_gone = update_metadata(
+            config, kept.snapshot, budget, quiet=quiet, debug=debug
+        )
         report.metadata = found
-        report.requests += found.requests
+        report.traffic += found.traffic
     report.seconds = time.monotonic() - started
     return report
 
 
 def update_metadata(
-    config: BuildConfig, snapshot: Snapshot, *, quiet: bool = False, debug: bool = False
+    config: BuildConfig,
+    snapshot: Snapshot,
+    budget: RunBudget,
+    *,
+    quiet: bool = False,
+    debug: bool = False,
 ) -> tuple[RunReport, int]:
     """Bring the table `metadata` to a snapshot: (what was read, how many rows were hidden as gone).
 
-    Only articles whose digest is not that of their row are asked for. Raises as `run_snapshot`.
+    Only articles whose digest is not that of their row are asked for. budget: pays for it. Raises as `run_snapshot`.
     """
     report = RunReport(dataset=config.dataset)
     listing = snapshot.listing()
@@ -143,7 +155,9 @@ def update_metadata(
             work = metadata_work(opened, listing)  # another run may have ended since
             report.articles_skipped = int(listing.num_rows - work.todo.sum())
         with begun():
-            gone = _Update(config, snapshot, writer, report, quiet).run(listing, work, debug=debug)
+            gone = _Update(config, snapshot, writer, report, budget, quiet).run(
+                listing, work, debug=debug
+            )
     if not report.balanced:
         raise RuntimeError(f"the run's counts do not add up: {report.to_dict()}")
     return report, gone
@@ -158,12 +172,14 @@ class _Update:
         snapshot: Snapshot,
         writer: DatasetWriter,
         report: RunReport,
+        budget: RunBudget,
         quiet: bool,
     ) -> None:
         self.config = config
         self.snapshot = snapshot
         self.writer = writer
         self.report = report
+        self.budget = budget
         self.quiet = quiet
         # the snapshot makes the name of a shard its own: an article that came back as it was, after it
         # was gone, must not stand in the shard whose rows are hidden
@@ -175,11 +191,18 @@ class _Update:
         if len(rows):
             # workers have no use for what may be a million ids
             config = self.config.model_copy(update={"ids": None})
-            with ray_session(config.runtime, debug=debug) as cluster:
+            with (
+                ray_session(config.runtime, debug=debug) as cluster,
+                self.budget.lent(cluster.workers) as lend,
+            ):
+                config = worker_config(config, cluster)
                 committer = self._committer(len(rows), cluster.workers)
                 for start in range(0, len(rows), ARTICLES_A_ROUND):
+                    if self.report.budget is not None:
+                        self.report.pass_over(len(rows) - start, None)
+                        break
                     specs = self._specs(listing, rows[start : start + ARTICLES_A_ROUND], work)
-                    self._read(Graph(config, cluster), specs, committer)
+                    self._read(Graph(config, cluster, lend=lend), specs, committer)
                 committer.commit()
                 committer.show(last=True)
         return self._hide(work.gone)

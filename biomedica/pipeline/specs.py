@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from biomedica.ids import shard_id
 from biomedica.schema import embeddings_table
+from biomedica.sources import Traffic
 from biomedica.store import DataFile, Storage, write_file
 
 __all__ = ["EmbedSpec", "Holding", "ShardSpec", "Summary"]
@@ -90,7 +91,7 @@ class Summary:
     articles: int = 0
     articles_rejected: int = 0
     deferred: list[tuple[str, str]] = field(default_factory=list)
-    """(article id, why)"""
+    """(article id, why), but for those over budget"""
     pairs: int = 0
     """pairs written"""
     pairs_embedded: int = 0
@@ -108,8 +109,12 @@ class Summary:
     """the images did not travel with this summary: the embedding actor reads them from the store"""
     media_read: int = 0
     bytes_read: int = 0
-    requests: int = 0
-    """sent to the source: GET, HEAD and LIST"""
+    over_budget: int = 0
+    """articles that were not read, or not to their end, because the run's budget was spent"""
+    budget: str | None = None
+    """what of the budget was spent: `requests` or `bytes`"""
+    traffic: Traffic = field(default_factory=Traffic)
+    """what was asked of the source"""
     stage_seconds: dict[str, float] = field(default_factory=dict)
     files: list[DataFile] = field(default_factory=list)
 
@@ -128,7 +133,8 @@ class Summary:
 
     def accounts_for(self, spec: ShardSpec) -> bool:
         """Promise 1 for one shard: every article is written, rejected or deferred."""
-        return self.articles + self.articles_rejected + len(self.deferred) == len(spec)
+        waiting = len(self.deferred) + self.over_budget
+        return self.articles + self.articles_rejected + waiting == len(spec)
 
     def imbalance(self, slugs: Iterable[str]) -> str | None:
         """Promise 1 for the rows that were written: a sentence where counts do not add up.
@@ -154,6 +160,7 @@ class Summary:
         values = {name: getattr(self, name) for name in self.__slots__}
         values["files"] = [file.to_dict() for file in self.files]
         values["reread"] = self.reread.to_json() if self.reread else None
+        values["traffic"] = astuple(self.traffic)
         return json.dumps(values)
 
     @classmethod
@@ -161,6 +168,7 @@ class Summary:
         values: dict[str, Any] = json.loads(text)
         values["files"] = [DataFile.from_dict(file) for file in values["files"]]
         values["reread"] = EmbedSpec.from_json(values["reread"]) if values["reread"] else None
+        values["traffic"] = Traffic(*values["traffic"])
         for name in ("deferred", "undecodable"):
             values[name] = [(item, why) for item, why in values[name]]
         return cls(**values)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from biomedica.archive import Archive
 from biomedica.config import build_digest
-from biomedica.errors import ConfigError, RunStopped, StoreError
+from biomedica.errors import ConfigError, OverBudget, RunStopped, StoreError
 from biomedica.ids import ArticleId, article_key, shard_id, split_key
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.build import Build
@@ -134,7 +134,15 @@ class _Update(Build):
         if self.taken.ids is not None:
             parts.append(resolve_ids(source, self.taken.ids, listing))
         if self.taken.where:
-            found, _ = update_metadata(self.config, kept.snapshot, quiet=self.quiet, debug=self.debug)
+            found, _ = update_metadata(
+                self.config, kept.snapshot, self.budget, quiet=self.quiet, debug=self.debug
+            )
+            if found.articles_over_budget:
+                raise RunStopped(
+                    f"{OverBudget(found.budget or 'requests')}: the metadata of "
+                    f"{found.articles_over_budget:,} articles was not read, so that nobody knows whether "
+                    "they are selected; what was read stays, and the same command goes on from there"
+                )
             if found.articles_deferred:
                 article, why = found.deferred[0]
                 raise RunStopped(
@@ -142,7 +150,7 @@ class _Update(Build):
                     f"nobody knows whether they are selected ({article}: {why}); run the same command "
                     "again"
                 )
-            self.report.requests += found.requests
+            self.report.count(found.traffic)
             parts.append(self._meeting(listing))
         return _union(parts)
 

@@ -21,13 +21,18 @@ from biomedica.sources.metadata import parse_metadata
 from biomedica.sources.oa_package import PackageSource, holds_packages
 from biomedica.sources.pmc_cloud import PmcCloudSource
 from biomedica.sources.protocol import LISTING, Metadata, Source, SourceArticle
+from biomedica.sources.spending import Account, Ledger, Lend, Loan, Traffic
 
 __all__ = [
     "IMAGE_EXTENSIONS",
     "LISTING",
     "UNREAD_DIGEST",
     "UNSUPPORTED_EXTENSIONS",
+    "Account",
     "DirectorySource",
+    "Ledger",
+    "Lend",
+    "Loan",
     "Match",
     "MediaIndex",
     "Metadata",
@@ -35,6 +40,7 @@ __all__ = [
     "PmcCloudSource",
     "Source",
     "SourceArticle",
+    "Traffic",
     "holds_packages",
     "is_image_name",
     "normalise_href",
@@ -47,11 +53,11 @@ __all__ = [
 ]
 
 
-def open_source(uri: str, fetch: FetchConfig | None = None) -> Source:
+def open_source(uri: str, fetch: FetchConfig | None = None, account: Account | None = None) -> Source:
     """The source at `uri`: a folder in PMC's layout (a path or a file:// URI), or a bucket and prefix
     in the same layout, s3://bucket/prefix; or a folder of packages (`holds_packages`), unpacked or not.
 
-    fetch: how the bucket is reached; a folder needs none of it. A bucket is not asked anything yet:
+    fetch: how the bucket is reached; a folder needs none of it. account: what pays for its requests. A bucket is not asked anything yet:
     `list_articles` raises SourceError where it cannot be read, and this for another scheme or a
     folder that is not in the layout.
     """
@@ -59,7 +65,7 @@ def open_source(uri: str, fetch: FetchConfig | None = None) -> Source:
         case "file":
             return PackageSource(uri) if holds_packages(uri) else DirectorySource(uri)
         case "s3":
-            return PmcCloudSource(uri, fetch)
+            return PmcCloudSource(uri, fetch, account)
     raise SourceError(
         "cannot read the source: give a folder in PMC's layout, its file:// URI, or s3://bucket/prefix"
     )

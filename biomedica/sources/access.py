@@ -5,8 +5,10 @@ Answers of S3 name keys and signatures, so no text of an error is repeated.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -64,13 +66,23 @@ class Access:
         contact = f" (+{self.config.contact})" if self.config.contact else ""
         return f"biomedica/{__version__}{contact}"
 
+    @property
+    def patience(self) -> Patience:
+        """How long one object is tried for."""
+        timeout = self.config.timeout_seconds
+        return Patience(self.config.retries, FIRST_WAIT, GROWTH, 60 + 3 * timeout, timeout)
+
     def object_store(self) -> Any:
-        """An obstore client: for objects, at an eighth of boto3's CPU time."""
+        """An obstore client: for objects, at an eighth of boto3's CPU time.
+
+        It tries nothing again itself: a request that it does not tell of could be neither counted,
+        nor paid, nor answered by asking for less. `Bucket` does, as `patience` says.
+        """
         from obstore.store import S3Store
 
-        timeout = self.config.timeout_seconds
-        patience = Patience(self.config.retries, FIRST_WAIT, GROWTH, 60 + 3 * timeout, timeout)
-        options = obstore_options(self.config.region, self.endpoint, patience)
+        options = obstore_options(
+            self.config.region, self.endpoint, dataclasses.replace(self.patience, retries=0)
+        )
         options["client_options"] |= {
             "user_agent": self.user_agent,
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
@@ -80,10 +92,19 @@ class Access:
             options["credential_provider"] = self._provider()
         return S3Store(self.bucket, **options)
 
-    def control_client(self, threads: int, *, probing: bool = False) -> Any:
+    def control_client(
+        self,
+        threads: int,
+        on_send: Callable[[int], None],
+        on_answer: Callable[[int, int], None],
+        *,
+        probing: bool = False,
+    ) -> Any:
         """A boto3 client: for listings. threads: how many use it at once.
 
         Its `adaptive` mode slows all threads down together when the bucket says SlowDown.
+        on_send: called before each request with the number of its try, from 1 on; what it raises is
+        raised by the client. on_answer: called with the status and the bytes of each answer.
         probing: few tries.
         """
         from botocore import UNSIGNED
@@ -104,11 +125,20 @@ class Access:
             s3={"addressing_style": "path"},
         )
         try:
-            return self._session.client(
+            client = self._session.client(
                 "s3", endpoint_url=self.endpoint, region_name=self.config.region, config=settings
             )
         except BotoCoreError as error:
             raise self.fault(error, "reach") from None
+
+        def answered(response_dict: dict[str, Any], **_: Any) -> None:
+            body = response_dict["body"]
+            size = len(body) if isinstance(body, bytes) else 0
+            on_answer(response_dict["status_code"], size)
+
+        client.meta.events.register("before-send.s3", lambda request, **_: on_send(_try(request)))
+        client.meta.events.register("before-parse.s3", answered)
+        return client
 
     def fault(self, error: BaseException, doing: str) -> SourceError:
         """What a failed request of the control client means for the source as a whole."""
@@ -181,9 +211,8 @@ class Access:
 
     def without_credentials(self) -> SourceError:
         """There are no credentials that can be used."""
-        who = f"the profile {self.config.profile!a}" if self.config.profile else "the AWS chain"
         return SourceError(
-            f"no usable AWS credentials for s3://{self.bucket} in {who}: log in, set AWS_PROFILE or "
+            f"no usable AWS credentials for s3://{self.bucket} in {self._who}: log in, set AWS_PROFILE or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or read without any by fetch.anonymous=true"
         )
 
@@ -191,5 +220,41 @@ class Access:
     def _session(self) -> Any:
         return open_session(self.config.profile, lambda error: self.fault(error, "reach"))
 
+    def all_refused(self, keys: int, code: str) -> SourceError:
+        """Every object that was asked for was refused (403). code: what S3 calls it, "" unknown."""
+        if code == "RequestTimeTooSkewed":
+            cause = "the clock of this machine is wrong: set it right"
+        elif code in _CREDENTIALS:
+            cause = (
+                f"the credentials of {self._who} do not count there: log in, or name another profile"
+            )
+        elif self.config.anonymous:
+            cause = (
+                "the bucket's policy, or its requester who pays, wants requests that are signed: set "
+                "fetch.anonymous=false, or fetch.profile"
+            )
+        else:
+            cause = (
+                f"the bucket's policy does not admit {self._who}, or its requester pays, which biomedica "
+                "never does: name another profile, or read from a copy"
+            )
+        said = code if _CODE.fullmatch(code) else "Forbidden"
+        return SourceError(
+            f"not allowed to read s3://{self.bucket} at {self.endpoint}: all of the first {keys} objects "
+            f"were refused (403 {said}); the likely cause: {cause}"
+        )
+
+    @property
+    def _who(self) -> str:
+        return f"the profile {self.config.profile!a}" if self.config.profile else "the AWS chain"
+
     def _provider(self) -> Any:
         return credential_provider(self._session, lambda _: self.without_credentials())
+
+
+def _try(request: Any) -> int:
+    """The number of the try that a request of boto3 is: its own header says `attempt=2; max=9`."""
+    header = request.headers.get("amz-sdk-request", b"")
+    text = header.decode("latin-1") if isinstance(header, bytes) else str(header)
+    found = re.search(r"attempt=(\d+)", text)
+    return int(found[1]) if found else 1

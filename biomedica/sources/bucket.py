@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 import re
 import threading
 import time
@@ -12,8 +13,11 @@ from typing import Any, TypeVar
 
 from biomedica.config import FetchConfig
 from biomedica.errors import Deferred, Rejected
+from biomedica.s3 import LONGEST_WAIT
 from biomedica.sources.access import Access
 from biomedica.sources.keys import NO_TIME
+from biomedica.sources.spending import Account
+from biomedica.sources.window import Gate, Slot
 
 __all__ = ["LISTERS", "Bucket", "Page"]
 
@@ -23,11 +27,14 @@ LISTERS = 32
 REFUSED_PAUSE = 1.0
 """seconds before an object that was refused (403) is asked for once more"""
 HOPELESS = 20
-"""refusals in a row, from the first request on, after which nothing will be allowed"""
+"""objects that were refused, with nothing allowed since the first request, after which nothing will be"""
+SLOW = frozenset({429, 503})
+"""statuses of SlowDown"""
 PAGE = 1000
 """keys a page of a listing: the most that S3 gives"""
 
 _STATUS = re.compile(r"status code: (\d{3})")
+_S3_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,60})</Code>")
 Found = TypeVar("Found")
 
 
@@ -46,18 +53,22 @@ class Page:
 class Bucket:
     """Reads one bucket. Safe to use from several threads; a pickle holds name and settings alone.
 
-    Nothing is asked of the server before the first call of a method.
+    Nothing is asked of the server before the first call of a method. No more than `config.in_flight`
+    requests are in flight at once, fewer while the bucket says SlowDown. account: what pays for each
+    request; every method raises OverBudget where it cannot.
     """
 
-    def __init__(self, name: str, config: FetchConfig) -> None:
+    def __init__(self, name: str, config: FetchConfig, account: Account | None = None) -> None:
         self.name = name
         self.config = config
-        self.requests = 0
-        """sent so far, retries of the client libraries left out"""
+        self.account = account or Account()
         self._access = Access(name, config)
+        self._gate = Gate(config.in_flight)
         self._lock = threading.Lock()
-        self._refusals = 0
+        self._refused: set[str] = set()
         self._allowed = False
+        self._listing = threading.local()
+        """the slot of the listing that this thread asks for"""
         self._objects: Any = None
         self._control: Any = None
 
@@ -83,7 +94,9 @@ class Bucket:
                 raise Rejected(
                     "too_large", f"{name} has {meta['size']} bytes, over the limit of {limit}"
                 )
-            return bytes(found.bytes()), meta["e_tag"] or ""
+            data = bytes(found.bytes())
+            self.account.receive(len(data))
+            return data, meta["e_tag"] or ""
 
         return self._read(key, read, _no_such_key)
 
@@ -94,11 +107,12 @@ class Bucket:
         """
         import obstore
 
-        return self._read(
-            key,
-            lambda store: bytes(obstore.get_range(store, key, start=start, length=length)),
-            _no_such_key,
-        )
+        def read(store: Any) -> bytes:
+            data = bytes(obstore.get_range(store, key, start=start, length=length))
+            self.account.receive(len(data))
+            return data
+
+        return self._read(key, read, _no_such_key)
 
     def etag(self, key: str) -> str | None:
         """An object's ETag by HEAD ("" without one); None where there is no such object.
@@ -114,8 +128,7 @@ class Bucket:
 
     def probe(self, prefix: str) -> Page:
         """Up to one key or prefix below `prefix`. Raises SourceError: the bucket cannot be listed."""
-        client = self._access.control_client(1, probing=True)
-        return next(self._pages(client, prefix, "", "/", 1))
+        return next(self._pages(self._new_client(1, probing=True), prefix, "", "/", 1))
 
     def pages(self, prefix: str, *, after: str = "", delimiter: str = "") -> Iterator[Page]:
         """Every page of keys that begin with `prefix`; after: only keys that sort behind this one.
@@ -135,9 +148,10 @@ class Bucket:
         asked |= {"StartAfter": after} if after else {}
         token: dict[str, str] = {}
         while True:
-            self._count()
             try:
-                answer = client.list_objects_v2(**asked, **token)
+                with self._gate.slot() as self._listing.slot:
+                    answer = client.list_objects_v2(**asked, **token)
+                    self._listing.slot.succeeded()
             except (BotoCoreError, ClientError, ResponseParserError, OSError) as error:
                 raise self._access.fault(error, "list") from None
             if "IsTruncated" not in answer or answer.get("Prefix", prefix) != prefix:
@@ -169,12 +183,36 @@ class Bucket:
     def _read(
         self, key: str, take: Callable[[Any], Found], is_missing: Callable[[str], bool]
     ) -> Found | None:
-        """One request of obstore; its faults sorted (design §5.5)."""
+        """One object, tried as long as `Access.patience` says; its faults sorted (design §5.5)."""
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
+        patience, began = self._access.patience, time.monotonic()
+        tries, was_refused = 0, False
+        while True:
+            try:
+                return self._once(take, is_missing, retry=tries > 0 or was_refused)
+            except (PermissionDeniedError, UnauthenticatedError) as error:
+                self._refuse(key, str(error))
+                if was_refused:
+                    raise Deferred(f"s3://{self.name}/{key} is refused (403)") from None
+                was_refused = True
+                time.sleep(REFUSED_PAUSE)
+            except (BaseError, OSError) as error:
+                late = time.monotonic() - began > patience.retry_seconds
+                if tries >= patience.retries or late or not _may_pass(error):
+                    raise self._passing(key, error) from None
+                time.sleep(_wait(patience.first_wait * patience.growth**tries))
+                tries += 1
+
+    def _once(
+        self, take: Callable[[Any], Found], is_missing: Callable[[str], bool], *, retry: bool
+    ) -> Found | None:
+        """One request; what it says of the bucket as a whole is remembered."""
+        from obstore.exceptions import BaseError
+
         store = self._object_store()
-        for pause in (REFUSED_PAUSE, None):
-            self._count()
+        with self._gate.slot() as slot:
+            self.account.send(retry=retry)
             try:
                 found = take(store)
             except Rejected:
@@ -185,36 +223,37 @@ class Bucket:
                 if "NoSuchBucket" in text:
                     raise self._access.no_bucket() from None
                 if not is_missing(text):  # a proxy or a server that starts, not S3
-                    raise self._passing(key, error) from None
+                    raise
                 self._allowed = True
+                slot.succeeded()
                 return None
-            except (PermissionDeniedError, UnauthenticatedError):
-                self._refuse()
-                if pause is not None:
-                    time.sleep(pause)
-            except (BaseError, OSError) as error:
-                raise self._passing(key, error) from None
-            else:
-                self._allowed = True
-                return found
-        raise Deferred(f"s3://{self.name}/{key} is refused (403)")
+            except BaseError as error:
+                self._answered(slot, _status_of(error))
+                raise
+            self._allowed = True
+            slot.succeeded()
+            return found
 
-    def _refuse(self) -> None:
-        """Count a 403. Raises SourceError where nothing else has ever come."""
+    def _answered(self, slot: Slot, status: int) -> None:
+        """SlowDown is counted, and halves what is in flight."""
+        if status in SLOW:
+            slot.slowed()
+            self.account.slow_down()
+
+    def _refuse(self, key: str, text: str) -> None:
+        """Remember a 403. Raises SourceError where nothing else has ever come."""
         with self._lock:
-            self._refusals += 1
-            hopeless = self._refusals >= HOPELESS and not self._allowed
+            if len(self._refused) < HOPELESS:
+                self._refused.add(key)
+            hopeless = len(self._refused) >= HOPELESS and not self._allowed
         if hopeless:
-            raise self._access.refused("read")
+            code = _S3_CODE.search(text)
+            raise self._access.all_refused(HOPELESS, code[1] if code else "")
 
     def _passing(self, key: str, error: BaseException) -> Deferred:
-        status = _STATUS.search(str(error))
-        why = f"status {status[1]}" if status else type(error).__name__
+        status = _status_of(error)
+        why = f"status {status}" if status else type(error).__name__
         return Deferred(f"cannot read s3://{self.name}/{key} now ({why})")
-
-    def _count(self) -> None:
-        with self._lock:
-            self.requests += 1
 
     def _object_store(self) -> Any:
         if self._objects is None:
@@ -225,8 +264,36 @@ class Bucket:
     def _control_client(self) -> Any:
         if self._control is None:
             with self._lock:
-                self._control = self._control or self._access.control_client(LISTERS)
+                self._control = self._control or self._new_client(LISTERS)
         return self._control
+
+    def _new_client(self, threads: int, *, probing: bool = False) -> Any:
+        def answered(status: int, size: int) -> None:
+            self.account.receive(size)
+            self._answered(self._listing.slot, status)
+
+        return self._access.control_client(
+            threads, lambda number: self.account.send(retry=number > 1), answered, probing=probing
+        )
+
+
+def _status_of(error: BaseException) -> int:
+    """The status of an answer; 0 where none came, or not all of it."""
+    found = _STATUS.search(str(error))
+    return int(found[1]) if found else 0
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same request may be answered another time."""
+    if isinstance(error, FileNotFoundError):
+        return False
+    status = _status_of(error)
+    return status in (0, 408, 429) or status >= 500
+
+
+def _wait(seconds: float) -> float:
+    """Seconds before the next try: half of them by chance, so that what failed together comes apart."""
+    return min(seconds, LONGEST_WAIT) * random.uniform(0.5, 1)  # noqa: S311
 
 
 def _no_such_key(text: str) -> bool:

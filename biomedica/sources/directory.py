@@ -30,6 +30,7 @@ from biomedica.sources.keys import (
     select,
 )
 from biomedica.sources.protocol import SourceArticle
+from biomedica.sources.spending import Traffic
 
 __all__ = ["DirectorySource"]
 
@@ -43,7 +44,7 @@ class DirectorySource:
     uri: a path or a `file://` URI. Raises SourceError when it is no such folder.
     """
 
-    requests = 0  # none leave the machine
+    traffic = Traffic()  # nothing leaves the machine
     readers = 16
 
     def __init__(self, uri: str) -> None:

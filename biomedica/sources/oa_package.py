@@ -45,6 +45,7 @@ from biomedica.sources.packed import (
     package_state,
 )
 from biomedica.sources.protocol import Metadata, SourceArticle
+from biomedica.sources.spending import Traffic
 
 __all__ = ["PackageSource", "holds_packages"]
 
@@ -63,7 +64,7 @@ class PackageSource:
     of the nested folders its package lies.
     """
 
-    requests = 0  # none leave the machine
+    traffic = Traffic()  # nothing leaves the machine
     readers = 16
 
     def __init__(self, uri: str) -> None:

@@ -34,6 +34,7 @@ from biomedica.sources.keys import (
     select,
 )
 from biomedica.sources.protocol import SourceArticle
+from biomedica.sources.spending import Account, Traffic
 
 __all__ = ["PmcCloudSource", "etag_digest"]
 
@@ -62,14 +63,17 @@ class PmcCloudSource:
     """A bucket in PMC's layout, read anonymously unless told otherwise.
 
     uri: `s3://bucket` or `s3://bucket/prefix`. Raises SourceError for another URI; nothing is asked
-    of the server before a method is called. Safe to use from several threads, and to pickle.
+    of the server before a method is called. Safe to use from several threads, and to pickle: a pickle
+    has an account of its own. account: as for `Bucket`.
     """
 
     readers = 64  # pmc_cloud.md §4 advises 32 to 128
 
-    def __init__(self, uri: str, fetch: FetchConfig | None = None) -> None:
+    def __init__(
+        self, uri: str, fetch: FetchConfig | None = None, account: Account | None = None
+    ) -> None:
         bucket, self._prefix = _split(uri)
-        self.bucket = Bucket(bucket, fetch or FetchConfig())
+        self.bucket = Bucket(bucket, fetch or FetchConfig(), account)
         self.uri = f"s3://{bucket}/{self._prefix}".rstrip("/")
 
     def __repr__(self) -> str:
@@ -79,9 +83,9 @@ class PmcCloudSource:
         return (PmcCloudSource, (self.uri, self.bucket.config))
 
     @property
-    def requests(self) -> int:
-        """Requests sent so far: GET, HEAD and LIST, retries of the client libraries left out."""
-        return self.bucket.requests
+    def traffic(self) -> Traffic:
+        """What was asked so far: GET, HEAD and LIST."""
+        return self.bucket.account.traffic
 
     def list_articles(self, ids: Iterable[ArticleId] | None = None) -> pa.Table:
         """The article versions that exist, as LISTING, sorted by (pmcid, version).

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from biomedica.ids import ArticleId
+from biomedica.sources.spending import Traffic
 
 __all__ = ["LISTING", "Metadata", "Source", "SourceArticle"]
 
@@ -80,9 +81,8 @@ class Source(Protocol):
     uri: str
 
     @property
-    def requests(self) -> int:
-        """Requests sent to a server so far through this object: GET, HEAD and LIST, retries of the
-        client libraries left out. 0 for a folder."""
+    def traffic(self) -> Traffic:
+        """What was asked of a server so far through this object. Nothing for a folder."""
 
     @property
     def readers(self) -> int:

@@ -51,7 +51,7 @@ def die_after(commits: int) -> None:
 @contextlib.contextmanager
 def no_session(*_: Any, **__: Any) -> Iterator[SimpleNamespace]:
     """Stands for `ray_session` where shards are built in this process."""
-    yield SimpleNamespace(workers=1, gpus=0)
+    yield SimpleNamespace(workers=1, gpus=0, busiest=1)
 
 
 def build_in_process(
@@ -59,7 +59,7 @@ def build_in_process(
 ) -> Iterator[Summary]:
     """Stands for `Graph.build`: one shard after the other, summaries as they travel."""
     embedder = load_embedder(graph.config.embed, "cpu") if graph.infos else None
-    builder = ShardBuilder(graph.config, embedder=embedder)
+    builder = ShardBuilder(graph.config, embedder=embedder, lend=graph.lend)
     for spec in specs:
         yield Summary.from_json(builder.build(spec)[0].to_json())
 

@@ -12,6 +12,7 @@ from biomedica.errors import Deferred, SourceError, StoreError
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.shard import fail
 from biomedica.pipeline.specs import EmbedSpec, Holding, ShardSpec, Summary
+from biomedica.sources import Traffic
 from biomedica.store import DataFile
 
 ids = st.builds(lambda a, b: f"PMC{a}.{b}", st.integers(1, 10**8), st.integers(1, 30))
@@ -87,13 +88,15 @@ def test_a_summary_whose_rows_are_not_what_it_counts() -> None:
 )
 def test_what_ends_a_run(error: Exception, fatal: bool) -> None:
     """A store that cannot be written, a bucket of which nothing may be read."""
-    summary = fail(Summary("s", requests=5, articles=3), error)
+    summary = fail(Summary("s", traffic=Traffic(5, 2, 1, 900), articles=3), error)
     assert (summary.fatal, summary.fault) == (fatal, "x")
-    assert (summary.requests, summary.articles) == (5, 0)
+    assert (summary.traffic, summary.articles) == (Traffic(5, 2, 1, 900), 0)
 
 
 def test_requests_are_summed() -> None:
     report = RunReport(requests=2)
-    report.take(Summary("a", requests=5))
-    report.take(Summary("b", requests=7))
-    assert report.to_dict()["requests"] == 14
+    report.take(Summary("a", traffic=Traffic(5, 1, 1, 10)))
+    report.take(Summary("b", traffic=Traffic(7, bytes_received=5)))
+    assert report.traffic == Traffic(14, 1, 1, 15)
+    names = ("requests", "retries", "slow_downs", "bytes_received")
+    assert [report.to_dict()[name] for name in names] == [14, 1, 1, 15]

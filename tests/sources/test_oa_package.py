@@ -299,7 +299,7 @@ def test_a_source_travels_and_is_read_by_threads(root: Path, write: Write) -> No
     media = {f"f{number}.jpg": os.urandom(200_000) for number in range(20)}
     write(root, media=media)
     source = pickle.loads(pickle.dumps(PackageSource(str(root))))  # noqa: S301
-    assert (source.uri, source.requests) == (root.as_uri(), 0)
+    assert (source.uri, source.traffic.requests) == (root.as_uri(), 0)
     article = source.read_article(ID)
     with ThreadPoolExecutor(8) as pool:
         read_bytes = pool.map(lambda name: article.read_media(name, LIMIT), list(media) * 3)

@@ -157,7 +157,7 @@ def test_the_root_is_never_listed_without_a_prefix(cloud: Cloud) -> None:
         source.list_articles([ID, ArticleId(8, 0)])
         source.read_article(ID).read_xml(LIMIT)
         assert all("prefix=metadata%2FPMC" in path or "prefix=PMC" in path for _, path in lists(proxy))
-        assert source.requests == proxy.requests
+        assert source.traffic.requests == proxy.requests
         assert {agent.partition("/")[0] for agent in proxy.agents} == {"biomedica"}
         assert all(" (+archive@example.org)" in agent for agent in proxy.agents)
     with pytest.raises(ValueError, match="root"):
@@ -260,12 +260,12 @@ def test_bytes_that_disagree_with_their_md5_wait(cloud: Cloud) -> None:
     article = source.read_article(ID)
     for name, html in ((f"{ID}.xml", b"<html/>"), ("f1.jpg", JPG + b"!")):
         cloud.put(f"{ID}/{name}", html)
-    before = source.requests
+    before = source.traffic.requests
     with pytest.raises(Deferred, match="disagrees"):
         article.read_xml(LIMIT)
     with pytest.raises(Deferred, match="disagrees"):
         article.read_media("f1.jpg", LIMIT)
-    assert source.requests - before == 6
+    assert source.traffic.requests - before == 6
     assert article.media_read == article.bytes_read == 0
 
 
@@ -324,12 +324,12 @@ def test_threads_and_pickles(cloud: Cloud) -> None:
     cloud.write_article(ID, media)
     source = pickle.loads(pickle.dumps(cloud.source(contact="x")))  # noqa: S301
     assert source.bucket.config.contact == "x"
-    assert source.requests == 0
+    assert source.traffic.requests == 0
     article = source.read_article(ID)
     with ThreadPoolExecutor(8) as pool:
         read = list(pool.map(lambda name: article.read_media(name, LIMIT), media))
     assert read == list(media.values())
-    assert (article.media_read, article.bytes_read, source.requests) == (30, 3000, 31)
+    assert (article.media_read, article.bytes_read, source.traffic.requests) == (30, 3000, 31)
 
 
 # --- doors -----------------------------------------------------------------------------------
@@ -351,7 +351,7 @@ def test_uris() -> None:
     assert open_source("S3://bucket").uri == open_source("s3://bucket/").uri == "s3://bucket"
     assert open_source("s3://bucket/a/b/").uri == "s3://bucket/a/b"
     assert isinstance(open_source("s3://bucket"), PmcCloudSource)
-    assert open_source("s3://pmc-oa-opendata").requests == 0
+    assert open_source("s3://pmc-oa-opendata").traffic.requests == 0
 
 
 def test_a_profile_signs(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from biomedica.config import FetchConfig
 from biomedica.errors import Deferred, Rejected, SourceError
 from biomedica.ids import ArticleId
 from biomedica.sources import UNREAD_DIGEST, PmcCloudSource, bucket, pmc_cloud
@@ -165,14 +167,44 @@ def test_403_on_one_key_is_tried_once_more(proxied: Proxied, monkeypatch: pytest
 
 
 def test_403_on_every_key_stops(proxied: Proxied) -> None:
+    """Twenty articles, each asked for twice but the last."""
     source, proxy = proxied(forbidden=1.0)
-    for _ in range(9):
-        with pytest.raises(Deferred):
-            source.read_article(ID)
-    with pytest.raises(SourceError, match=r"not allowed to read .*fetch\.anonymous=false") as caught:
-        source.read_article(ID)
-    assert proxy.injected["forbidden"] == 20
+    for number in range(1, 20):
+        for _ in range(2):
+            with pytest.raises(Deferred, match="refused"):
+                source.read_article(ArticleId(number, 1))
+    with pytest.raises(SourceError, match=r"^not allowed to read s3://\S+ at \S+: all of the first 20 "
+                       r"objects were refused \(403 AccessDenied\).*policy.*fetch\.anonymous=false") as caught:  # fmt: skip
+        source.read_article(ArticleId(20, 1))
+    assert proxy.injected["forbidden"] == 19 * 4 + 1
     assert "\n" not in str(caught.value)
+
+
+def test_403_on_every_key_but_one_does_not_stop(proxied: Proxied) -> None:
+    source, _ = proxied(forbidden=1.0, where=lambda _, path: "PMC7.1" not in path)
+    assert source.read_article(ID).read_xml(LIMIT) == XML
+    for number in range(100, 130):
+        with pytest.raises(Deferred, match="refused"):
+            source.read_article(ArticleId(number, 1))
+
+
+@pytest.mark.parametrize(
+    ("fetch", "code", "words"),
+    [
+        ({}, "AccessDenied", r"policy, or its requester who pays, .*fetch\.anonymous=false"),
+        ({"anonymous": False}, "AccessDenied", "does not admit the AWS chain.*from a copy"),
+        ({"profile": "mine"}, "InvalidAccessKeyId", "profile 'mine' do not count there: log in"),
+        ({"anonymous": False}, "RequestTimeTooSkewed", "the clock of this machine is wrong"),
+        ({"anonymous": False}, "", "403 Forbidden"),
+    ],
+)
+def test_what_is_likely_where_everything_is_refused(
+    fetch: dict[str, Any], code: str, words: str
+) -> None:
+    text = str(Access("bucket", FetchConfig(**fetch)).all_refused(20, code))
+    assert re.search(words, text)
+    assert "s3://bucket" in text
+    assert "\n" not in text
 
 
 def test_403_on_every_key_that_is_looked_up_stops_before_a_run(proxied: Proxied) -> None:
@@ -370,4 +402,4 @@ def test_under_faults_an_article_is_right_or_waits(cloud: Cloud, proxied: Proxie
             except Deferred:
                 continue
     assert proxy.injected["corrupted"]
-    assert proxy.requests >= source.requests
+    assert proxy.requests >= source.traffic.requests
