@@ -42,6 +42,7 @@ from biomedica.options import (
     read_overrides,
 )
 from biomedica.outcome import Exit, emit, end
+from biomedica.planned import calibrate
 
 if TYPE_CHECKING:
     from biomedica.pipeline import RunReport
@@ -294,5 +295,5 @@ def verify(
         raise typer.Exit(Exit.INCOMPLETE)
 
 
-for command in (snapshot, ids, update, enrich, log, compact, vacuum, stats, show, inspect):
+for command in (snapshot, ids, update, enrich, log, compact, vacuum, stats, show, inspect, calibrate):
     app.command()(command)

@@ -40,6 +40,28 @@ class Encoder:
         self._checkpoint, self._model, self._device = checkpoint, model, device
         self._tokenizer: Callable[[list[str]], torch.Tensor] | None = None
 
+    @property
+    def device(self) -> str:
+        """Where the model lies: `cpu` or `cuda`."""
+        return str(self._device.type)
+
+    def flops_per_image(self) -> float:
+        """Floating-point operations of one image, a multiplication and an addition being two, as
+        torch counts them: those of matrices and convolutions."""
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        size = self.info.preprocessing.size
+        image = torch.zeros((1, 3, size, size), device=self._device)
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # it hides its matrices from the counter
+        try:
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                self._model.encode_image(image)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+        return float(counter.get_total_flops())
+
     def encode_pixels(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
         """uint8 [n, size, size, 3] of info.pixel_spec → float32 [n, dimension], L2-normalised.
 
