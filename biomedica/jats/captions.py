@@ -35,27 +35,39 @@ _MARKUP_TOKEN = re.compile(r"<[^>]*>|&(?:amp|lt|gt);|.", re.DOTALL)
 _THIRD_PARTY = re.compile(
     r"\b(?:re-?produced|re-?printed|re-?published|adapted|redrawn|taken|used|modified)"
     r"(?:\s+(?:and|or)\s+\w+)?(?:\s+here)?,?\s+(?:with|by)\s+(?:\w+\s+){0,2}?permission\b"
-    r"|\b(?:re-?produced|re-?printed|re-?published|adapted)\s+from\b"
+    r"|\b(?:re-?produced|re-?printed|re-?published|re-?drawn|adapted)\s+(?:in\s+part\s+)?from\b"
     r"|\b(?:with|by)\s+(?:\w+\s+){0,2}?permission\s+(?:from|of)\b"
     r"(?!\s+(?:the\s+|this\s+|both\s+)?(?:patient|participant|subject|parent|famil|mother))"
-    r"|\bcourtesy\s+of\b"
+    r"|\bcourtesy\s+of\b|\bcortes[ií]a\s+d[aeo]s?\b|\badaptad[oa]s?\s+d[aeo]l?s?\b"
+    r"|\breprodu[zc]id[oa]s?\s+(?:d[aeo]l?\b|com?n?\s+(?:(?:a|o|el|la)\s+)?(?:permiss|permis|autoriz)\w+)"
     r"|\b(?:photo(?:graph)?s?|image|picture|figure|illustration|video)\s+(?:credits?|courtesy)\b"
     r"|\bcredits?:"
     r"|\bcopyright\s+(?:\(c\)|©|\d{4}|by|holder|owner|held)"
     r"|©",
     re.IGNORECASE,
 )
+_SOURCE = re.compile(
+    r"\b(?:(?:Original|Image|Figure)\s+source|Sources?|SOURCES?|Fontes?|FONTES?|Fuentes?|FUENTES?)\s?:\s?"
+    r"(?=[^:]{0,120}?(?:\bet\s+al\b|\[\d|\b(?:19|20)\d\d\b))"
+    r"(?P<who>(?:et\s+al\.|\b\w\w?\.|\([^()]{0,120}\)|[^.;()]){2,120})"
+)
+"""A line that names a source as one cites literature. The owner may be the author all the same."""
 _NO_CREDIT = re.compile(
     r"\A[*†‡§]|\A(?:abbreviations?|notes?|notas?|legends?|legendas?|fig(?:ure|ura)?|tab(?:le|ela|la)|abbr)\b"
-    r"|\bown (?:data|work|elaboration|source)\b|\bauthors?['’]? own\b|\bresearch data\b"
+    r"|\bown (?:data|work|elaboration|source|calculation|estimation|analys[ie]s)s?\b|\bauthors?['’]? own\b|\bresearch data\b"
     r"|\belabora\w+ pr[oó]pr?i[ao]|\bdados da pesquisa\b|\bdatos de la investigaci[oó]n\b"
     r"|\belabora\w+ (?:pel[oa]s?|por (?:el|la|los|las|os|as)) (?:pr[oó]pri[oa]s? )?aut\w+",
     re.IGNORECASE,
 )
-_THIRD_PARTY_HINTS = (
-    *("permission", "courtesy", "credit", "copyright", "©"),
-    *("produced from", "printed from", "published from", "adapted from"),
+_AUTHORS = re.compile(
+    r"(?:the |los |las |os |as |el |la |o |a )?(?:present |this |own\b|authors?\b|autor|pr[óo]pri[oa]|elabora\w+ pr)",
+    re.IGNORECASE,
 )
+_THIRD_PARTY_HINTS = (
+    *("permission", "courtesy", "credit", "copyright", "©", "cortes", "adaptad"),
+    *("produced ", "printed ", "published ", "adapted ", "drawn ", "reproduzid", "reproducid"),
+)
+_SOURCE_HINTS = ("ource", "onte", "uente", "OURCE", "ONTE", "UENTE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +205,7 @@ def third_party_words(tree: Tree, owner: Element, caption: str, attribution: str
     folded = caption.casefold()
     is_worded = any(word in folded for word in _THIRD_PARTY_HINTS)  # far cheaper than the pattern
     words = [found[0] for found in _THIRD_PARTY.finditer(caption)] if is_worded else []
+    words += _sources(caption)
     if attribution and not _NO_CREDIT.search(attribution):
         words.append(attribution)
     for permissions in own_children(owner, "permissions"):
@@ -200,3 +213,14 @@ def third_party_words(tree: Tree, owner: Element, caption: str, attribution: str
         text = tree.text(statement) or tree.text(first_child(permissions, "copyright-holder"))
         words.append(text or tree.text(permissions) or "permissions")
     return "; ".join(dict.fromkeys(words)) or None
+
+
+def _sources(caption: str) -> list[str]:
+    """The sources that a caption cites, its authors' own work apart."""
+    if not any(word in caption for word in _SOURCE_HINTS):
+        return []
+    return [
+        found[0].strip()
+        for found in _SOURCE.finditer(caption)
+        if not _AUTHORS.match(found["who"]) and not _NO_CREDIT.search(found["who"])
+    ]

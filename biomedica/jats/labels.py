@@ -63,7 +63,8 @@ _FIRST_PANEL = re.compile(
     r"(?:\s?[▸►]\s?)?"  # the arrow of crystallography journals: "Fig. 1 ▸ a"
     r"(?:(?P<bracket>\s?\()(?P<a>[A-Za-z])(?=\s*[),–-]|\s+and\b)|"
     r"(?P<b>[A-Za-z])(?:i{1,3}|iv)?(?![A-Za-z\d])|"
-    rf"\s(?P<c>[A-Z])(?=\s*[,;)\]{_DASH}](?!\w{{2}})|\s+and\s+[A-Z]\b|\.?\Z))"
+    rf"\s(?P<c>[A-Z])(?=\s*[,;)\]{_DASH}](?!\w{{2}})|\s+and\s+[A-Z]\b|\.?\Z)|"
+    rf"\s(?P<e>[a-z])(?=\s?[{_DASH}]\s?[a-z](?![^\W_])|\s?,\s?[a-z]\s?[),;]|\)))"  # "Fig. 2 a–h"
 )
 _NEXT_PANEL = re.compile(
     rf"\s?(?P<dash>[{_DASH}])\s?(?P<d>[A-Za-z])(?![A-Za-z\d])|"
@@ -206,7 +207,7 @@ def read_panels(text: str, start: int, end: int, *, sure: int = 0) -> tuple[tupl
         first = _FIRST_PANEL.match(text, start, sure)
     if first is None:
         return (), start
-    letters = [first["a"] or first["b"] or first["c"]]
+    letters = [first["a"] or first["b"] or first["c"] or first["e"]]
     position = first.end()
     while found := _NEXT_PANEL.match(text, position, end):
         letter = found["d"] or found["s"]

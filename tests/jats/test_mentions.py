@@ -72,6 +72,11 @@ def test_a_mention_is_a_paragraph_with_its_sentence_and_section() -> None:
         ("<xref rid='f1'>Fig. 1</xref>A and D show", "A,D"),
         ("<xref rid='f1'>Fig. 1</xref>A and T cells", "A"),
         ("in Figure 1A,C mice", "A,C/T"),
+        ("<xref rid='f1'>Figuras 1 a-c</xref>, seen", "a,b,c"),
+        ("(<xref rid='f1'>Fig. 1</xref> a, c)", "a,c"),
+        ("(<xref rid='f1'>Fig. 1</xref> b)", "b"),
+        ("<xref rid='f1'>Fig. 1</xref> a-priori", ""),
+        ("<xref rid='f1'>Fig. 1</xref> a, which", ""),
         ("(Fig. 1<xref rid='f1'> ▸</xref><italic>a</italic>)", "a"),
         ("(Fig. 1<xref rid='f1'> ▸</xref>)", ""),
         (
