@@ -3,7 +3,7 @@
 Makes PubMed XML of the size and shape of NLM's records (some 8 kB with abstract, authors, MeSH, and for
 a third of them references), packs it, and measures CPU time of one core, a process a measurement:
 
-- what is done for every record: unpack, find, read the PMID;
+- what is done for every record: read the file and check it, unpack, find, read the PMID;
 - what is done for wanted ones too, at several shares of wanted records (a dataset of a tenth of
   PMC's articles wants 2 of 100, one of all of them some 20);
 - beside it the whole tree of every record by lxml's `iterparse`, nothing taken from it;
@@ -31,9 +31,10 @@ from typing import Any
 
 import numpy as np
 
-from biomedica.pipeline.enrich_files import always
-from biomedica.sources.pubmed_files import unpack
-from biomedica.sources.pubmed_set import PmidSet, read_set, record_table
+from biomedica.config import FetchConfig
+from biomedica.pipeline.enrich_files import always, harvest_file
+from biomedica.sources.pubmed_files import PubmedFile, unpack
+from biomedica.sources.pubmed_set import read_set, record_table
 from biomedica.store import KEYED_TABLES, Dataset, DatasetWriter, KeyedTable
 
 SHARES = (0.0, 0.02, 0.2, 1.0)
@@ -159,15 +160,15 @@ def only_unpack(path: Path, records: int) -> tuple[float, int]:
 
 
 def read(path: Path, records: int, share: float) -> tuple[float, int]:
+    """All that a worker does of a file: read and check it, unpack it, make rows."""
     rng = random.Random(1)  # noqa: S311
-    wanted = [1000 + n for n in range(records) if rng.random() < share]
-    chosen = PmidSet(np.array(wanted, np.int64))
-    data = path.read_bytes()
+    wanted = np.array([1000 + n for n in range(records) if rng.random() < share], np.int64)
+    file = PubmedFile(path.name.partition(".")[0], str(path.parent))
 
     def work() -> int:
-        found = read_set(unpack(data), chosen)
-        rows = record_table(list(found.kept.values()), "pubmed26n0001", None)
-        assert rows.num_rows == len(wanted)
+        found = harvest_file(file, FetchConfig(), wanted)
+        assert found.rows is not None, found.fault
+        assert found.rows.num_rows == len(wanted)
         return found.records
 
     return timed(work)

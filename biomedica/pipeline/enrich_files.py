@@ -15,7 +15,13 @@ from biomedica.config import FetchConfig
 from biomedica.enrichment import EFETCH
 from biomedica.errors import Deferred, Rejected, SourceError
 from biomedica.sources.pubmed_files import PubmedFile, read_pubmed_file, unpack
-from biomedica.sources.pubmed_set import PmidSet, read_set, record_table, status_table
+from biomedica.sources.pubmed_set import (
+    PmidSet,
+    read_set,
+    record_table,
+    status_table,
+    without_collector,
+)
 
 __all__ = ["FileResult", "always", "file_wins", "harvest_file", "harvest_files", "latest"]
 
@@ -50,14 +56,13 @@ def harvest_file(file: PubmedFile, fetch: FetchConfig, wanted: Keys | None) -> F
     try:
         data, md5, was_checked = read_pubmed_file(file, fetch)
         selected = PmidSet(wanted) if wanted is not None else None
-        harvest = read_set(unpack(data), selected)
+        with without_collector():
+            harvest = read_set(unpack(data), selected)
+            records = record_table(list(harvest.kept.values()), file.name, None)
     except (Deferred, Rejected, SourceError) as fault:
         return FileResult(file.name, fault=str(fault))
     deleted = {pmid for pmid in harvest.deleted if selected is None or pmid in selected}
-    rows = [
-        record_table(list(harvest.kept.values()), file.name, None),
-        status_table(deleted, "deleted", file.name, None),
-    ]
+    rows = [records, status_table(deleted, "deleted", file.name, None)]
     return FileResult(
         file.name,
         rows=pa.concat_tables(rows),

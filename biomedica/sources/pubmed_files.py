@@ -6,7 +6,6 @@ memory holds the packed file and one step.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import os
@@ -34,6 +33,7 @@ _LINK = re.compile(
 )
 _MD5 = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])")
 _STEP = 1 << 20
+_PACKED_STEP = 1 << 16
 _SMALL = 1 << 20
 
 
@@ -98,19 +98,28 @@ def md5_beside(file: PubmedFile, fetch: FetchConfig) -> str | None:
 def unpack(data: bytes) -> Iterator[bytes]:
     """The bytes of a gzip file in steps. Raises Rejected: malformed_xml (cut off or broken),
     too_large."""
-    size = 0
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        while True:
+    view, at, size = memoryview(data), 0, 0
+    while at < len(view):
+        inflate = zlib.decompressobj(wbits=31)  # of each member; its checksum is compared
+        while not inflate.eof:
+            block = inflate.unconsumed_tail
+            if not block:
+                block = bytes(view[at : at + _PACKED_STEP])
+                at += len(block)
             try:
-                step = file.read(_STEP)
-            except (EOFError, OSError, zlib.error) as error:
-                raise Rejected("malformed_xml", f"broken gzip: {type(error).__name__}") from None
-            if not step:
-                return
+                step = inflate.decompress(block, _STEP)
+            except zlib.error:
+                raise Rejected("malformed_xml", "broken gzip: damaged, or something else") from None
+            if not (block or step or inflate.eof):
+                raise Rejected("malformed_xml", "broken gzip: it is cut off")
             size += len(step)
             if size > MAX_UNPACKED:
                 raise Rejected("too_large", f"it unpacks to more than {MAX_UNPACKED} bytes")
-            yield step
+            if step:
+                yield step
+        at -= len(inflate.unused_data)
+        while at < len(view) and not view[at]:  # a tape's padding
+            at += 1
 
 
 def _stated_md5(place: _Place, file: PubmedFile) -> str | None:

@@ -5,7 +5,9 @@ Pure: bytes in, rows out. A PubMed file holds 30,000 records of which a dataset 
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import gc
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,9 +20,18 @@ import pyarrow as pa
 
 from biomedica.enrichment import ENRICHMENT
 from biomedica.errors import Rejected
-from biomedica.sources.pubmed_record import Record, parse_record, pmid_of, read_tree
+from biomedica.sources.pubmed_parts import read_tree
+from biomedica.sources.pubmed_record import Record, parse_record, pmid_of
 
-__all__ = ["Harvest", "PmidSet", "Pmids", "read_set", "record_table", "status_table"]
+__all__ = [
+    "Harvest",
+    "PmidSet",
+    "Pmids",
+    "read_set",
+    "record_table",
+    "status_table",
+    "without_collector",
+]
 
 MAX_RECORD_BYTES = 64 << 20
 """one record, or what stands between two"""
@@ -53,6 +64,19 @@ class PmidSet:
             return False
         at = bisect_left(self._view, pmid)
         return at < len(self._view) and self._view[at] == pmid
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """Without Python's collector of cycles, which goes through all records again and again while they
+    are held, for half of the time, and finds nothing: they have no cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(slots=True)

@@ -163,6 +163,58 @@ def test_a_broken_record_is_rejected(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        REFERENCES.replace("10.1/ABC", "10.1/A&lt;B&gt;C"),
+        REFERENCES.replace('<ArticleId IdType="pubmed">', '<ArticleId\nIdType="pubmed">'),
+        REFERENCES.replace("11</ArticleId>", "11</ArticleId >"),
+        REFERENCES.replace("</Reference>", "</Reference >"),
+        REFERENCES.replace("<Reference>", "<Reference >"),
+        REFERENCES.replace(
+            '<ArticleId IdType="pubmed">11', '<ArticleId/><ArticleId IdType="pubmed">11'
+        ),
+        REFERENCES.replace("11</ArticleId>", "<b>1</b>1</ArticleId>"),
+    ],
+)
+def test_references_written_otherwise(odd: str) -> None:
+    found, plain = parse(record(1, data=odd)), parse(record(1, data=REFERENCES))
+    expected = [(11, "10.1/a<b>c" if "&lt;B" in odd else "10.1/abc", None), (None, "10.2/x", "PMC77")]
+    assert found.references == expected
+    assert found.reference_count == plain.reference_count == 3
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "9" * 19, "0", "-1", "1.5", "١"])
+def test_numbers_that_are_none(digits: str) -> None:
+    """Python itself refuses to read more than 4300 digits."""
+    links = LINKS.replace(">99<", f">{digits}<")
+    cited = REFERENCES.replace(">11<", f">{digits}<")
+    text = record(1, citation=links, data=cited).replace("<Year>2023</Year>", f"<Year>{digits}</Year>")
+    found = parse(text)
+    assert found.references[0] == (None, "10.1/abc", None)
+    assert found.publication_year is None
+    assert found.corrections[0][1] in (None, 0)
+
+
+@pytest.mark.parametrize("where", ["10.1/ABC", "Neoplasms", "MEDLINE", "deep"])
+def test_bytes_that_are_no_utf_8(where: str) -> None:
+    words = '<KeywordList Owner="NLM"><Keyword MajorTopicYN="N">deep</Keyword></KeywordList>'
+    data = record(1, citation=words, data=REFERENCES).strip().encode()
+    assert where.encode() in data
+    for wild in (b"\xff", b"\xc3(", b"\xed\xa0\x80"):
+        with pytest.raises(Rejected, match="malformed_xml"):
+            parse_record(data.replace(where.encode(), wild))
+
+
+def test_prose_in_prose_hides_nothing() -> None:
+    """A tag in CDATA or a comment is text."""
+    plain = parse(record(1))
+    for wild in ("<![CDATA[<Abstract>]]>", "<!-- <AuthorList -->", "<?x <Abstract> ?>"):
+        text = record(1).replace("<LastName>Doe", f"<LastName>{wild}")
+        again = text.replace(MESH, MESH + "<AuthorList><Author/></AuthorList>")
+        assert parse(text) == parse(again) == plain
+
+
 def test_the_pmid_without_parsing() -> None:
     assert pmid_of(record(31).encode()) == 31
     assert pmid_of(b"<PubmedArticle><!-- x --><MedlineCitation>") is None
