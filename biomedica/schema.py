@@ -379,7 +379,10 @@ def table_schema(table: str) -> pa.Schema:
         return EMBEDDINGS
     from biomedica.catalogue import METADATA
     from biomedica.enrichment import ENRICHMENT, PUBMED_FILES
+    from biomedica.labels import LABEL_TABLES
 
+    if table.startswith("labels/"):
+        return LABEL_TABLES[table.rpartition("/")[2]]
     schemas = {"articles": ARTICLES, "pairs": PAIRS, "rejects": REJECTS, "superseded": SUPERSEDED}
     schemas |= {"metadata": METADATA, "enrichment": ENRICHMENT, "pubmed_files": PUBMED_FILES}
     schema = schemas[table]

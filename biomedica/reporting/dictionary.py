@@ -12,6 +12,7 @@ import pyarrow as pa
 from biomedica.catalogue import SNAPSHOT
 from biomedica.enrichment import ENRICHMENT_STATUSES
 from biomedica.kinds import FIGURE_KIND_TABLE
+from biomedica.labels import CLUSTER_STATUSES, PAIR_STATUSES
 from biomedica.schema import FORMAT_VERSION, REJECT_REASONS, embeddings_table, table_schema
 
 __all__ = ["data_dictionary"]
@@ -25,7 +26,16 @@ _TABLES = {
     "pubmed_files": "One row a PubMed file that was read for `enrichment`.",
     "metadata": "One row an article version of the source, made by `biomedica snapshot`: what its metadata "
     "JSON says. conditions of `biomedica ids` are put to it.",
+    "labels/<taxonomy>/votes": "One row an event of annotation: a vote as cast, or one taken back; rows are only "
+    "ever added.",
+    "labels/<taxonomy>/clusters": "One row a cluster that has votes: its labels and how well votes agree.",
+    "labels/<taxonomy>/pairs": "One row an image of the clustering: its cluster's labels, or why it has none.",
     "superseded": "Rows of these articles in these shards no longer count; the readers hide them.",
+}
+
+_STATUSES = {
+    "`status` of a row of `labels/<taxonomy>/clusters`": CLUSTER_STATUSES,
+    "`label_status` of a row of `labels/<taxonomy>/pairs`": PAIR_STATUSES,
 }
 
 _SNAPSHOTS = (
@@ -59,6 +69,9 @@ def data_dictionary() -> str:
         " `parse.keep_uncaptioned` is set.",
         _table(("kind", "what it is", "taken by default", "why"), kinds),
     ]
+    for heading, statuses in _STATUSES.items():
+        table = _table(("status", "what it means"), [(f"`{k}`", v) for k, v in statuses.items()])
+        parts += [f"## {heading}", table]
     reasons = [
         (stage, f"`{reason}`", doc)
         for stage, found in REJECT_REASONS.items()
