@@ -27,11 +27,11 @@ def read_license(tree: Tree, holders: list[Element], warnings: list[str]) -> Lic
         licenses = [holder for holder in holders if holder.tag == "permissions"]
     if not licenses:  # the old form: the copyright statement says it in words
         licenses = [node for holder in holders for node in own_children(holder, "copyright-statement")]
-    read = [_read_one(tree, node) for node in licenses]
+    read = [_read_one(tree, node, warnings) for node in licenses]
     coded = [one for one in read if one.code is not None]
     if not coded:  # beside the licence, not in it
         beside = (ref for holder in holders for ref in holder.iterchildren("license_ref"))
-        coded = [one for ref in beside if (one := _read_one(tree, ref)).code is not None]
+        coded = [one for ref in beside if (one := _read_one(tree, ref, warnings)).code is not None]
     coded.sort(key=lambda one: one.code == "CC0")  # it never wins: it may be that of the data
     codes = list(dict.fromkeys(one.code or "" for one in coded))
     if len(codes) > 1:
@@ -41,16 +41,23 @@ def read_license(tree: Tree, holders: list[Element], warnings: list[str]) -> Lic
     return next((one for one in read if one.url is not None), None)
 
 
-def _read_one(tree: Tree, node: Element) -> License:
-    """The order of places: license_ref, href, links, URLs in the text, words, content-type."""
+def _read_one(tree: Tree, node: Element, warnings: list[str]) -> License:
+    """The order of places: license_ref, href, links, URLs in the text, words, content-type. One that
+    says another code than the one taken gives a warning, CC0 apart."""
     text = _statement(tree, node)
     urls = _urls(node, text)
     readings = [(link, source) for link, source in ((read_url(url), s) for url, s in urls) if link]
     # A second CC0 beside another code is the licence of the data.
     chosen = next(((u, s) for u, s in readings if u.code != "CC0"), None)
-    if chosen is not None:
-        return _license(*chosen)
     words = read_words(text)
+    if chosen is not None:
+        said = [*((link.code, source) for link, source in readings), (words, "license_words")]
+        other = next((one for one in said if one[0] not in (None, "CC0", chosen[0].code)), None)
+        if other is not None:
+            warnings.append(
+                f"license_contradiction: {chosen[1]} {chosen[0].code}, {other[1]} {other[0]}"
+            )
+        return _license(*chosen)
     if readings:
         is_firm = readings[0][1] in ("license_ref", "license_href")
         if is_firm or words in (None, "CC0"):

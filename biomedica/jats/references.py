@@ -111,6 +111,8 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
             year = int(found[1]) if found else year
         elif linked is None:
             linked = _linked_doi(node)
+    if not (titles or source is not None or text):
+        text = _printed(citation)[0]  # a program, a map, a law: what it is stands in its words alone
     pmid = _PMID.search(ids.get("pmid", ""))
     pmcid = _PMCID.search(ids.get("pmcid") or ids.get("pmc") or "")
     return Reference(  # by position: there are thousands, and names cost as much as the rest

@@ -107,6 +107,26 @@ def test_where_a_licence_may_stand() -> None:
     assert front(holder).copyright_statement == "© 2020 X"
 
 
+def test_a_licence_that_contradicts_itself_is_told() -> None:
+    link = f'<ext-link xlink:href="{BY.replace("by", "by-nc")}"/>'
+    article = front(
+        f'<permissions><license xlink:href="{BY}"><license-p>{link}</license-p></license></permissions>'
+    )
+    assert article.license is not None
+    assert article.license.code == "CC BY"
+    assert article.warnings == ("license_contradiction: license_href CC BY, license_link CC BY-NC",)
+    words = "<license-p>Creative Commons Attribution-NonCommercial License</license-p>"
+    article = front(f'<permissions><license xlink:href="{BY}">{words}</license></permissions>')
+    assert article.warnings == ("license_contradiction: license_href CC BY, license_words CC BY-NC",)
+    zero = '<ext-link xlink:href="https://creativecommons.org/publicdomain/zero/1.0/"/>'
+    plain = (
+        "<license-p>The Creative Commons Attribution License, and a waiver for the data.</license-p>"
+    )
+    for text in (zero, plain, "<license-p>Open.</license-p>"):
+        xml = f'<permissions><license xlink:href="{BY}">{text}</license></permissions>'
+        assert front(xml).warnings == ()
+
+
 def test_a_waiver_of_the_data_never_wins() -> None:
     zero = '<license xlink:href="https://creativecommons.org/publicdomain/zero/1.0/"/>'
     article = front(f'<permissions>{zero}<license xlink:href="{BY}"/></permissions>')
@@ -321,6 +341,17 @@ def test_references() -> None:
     for ref in (both, turned):
         (one,) = parse(back=f"<ref-list>{ref}</ref-list>").references
         assert (one.year, one.text) == (2003, "Doe 2003.")
+
+
+def test_a_reference_without_title_and_source_keeps_its_words() -> None:
+    name = (
+        "<person-group><name><surname>Doe</surname><given-names>J</given-names></name></person-group>"
+    )
+    ref = f"<ref><element-citation>{name}<year>2006</year><comment>A program.</comment></element-citation></ref>"
+    (one,) = parse(back=f"<ref-list>{ref}</ref-list>").references
+    assert (one.year, one.text) == (2006, "Doe J 2006 A program.")
+    titled = ref.replace("<comment>", "<source>J Mice</source><comment>")
+    assert parse(back=f"<ref-list>{titled}</ref-list>").references[0].text is None
 
 
 def test_an_id_without_a_type_may_be_a_doi() -> None:
