@@ -18,6 +18,14 @@ from biomedica.annotation.translation import (
     mapping_from_yaml,
     translate,
 )
+from biomedica.annotation.vote_files import (
+    labels_to_biomedica,
+    votes_from_biomedica,
+    votes_from_csv,
+    votes_from_parquet,
+    votes_to_csv,
+    votes_to_parquet,
+)
 from biomedica.annotation.votes import (
     Contradiction,
     Item,
@@ -47,11 +55,17 @@ __all__ = [
     "contradictions",
     "current_under",
     "current_votes",
+    "labels_to_biomedica",
     "load_mapping",
     "load_taxonomy",
     "mapping_from_yaml",
     "read_votes_table",
     "taxonomy_from_yaml",
     "translate",
+    "votes_from_biomedica",
+    "votes_from_csv",
+    "votes_from_parquet",
     "votes_table",
+    "votes_to_csv",
+    "votes_to_parquet",
 ]
