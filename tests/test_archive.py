@@ -26,6 +26,7 @@ from biomedica.errors import ConfigError, Deferred, StoreError
 from biomedica.pipeline import RunReport
 from biomedica.schema import PAIRS
 from biomedica.store import DataFile, DatasetWriter, Storage, open_storage, table_of, write_file
+from biomedica.upkeep import UpdateConfig
 
 from .store.synthetic import (
     EMBEDDINGS_TABLE,
@@ -470,8 +471,46 @@ def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[BuildConfig
             deferred=[("PMC9.1", "timed out")], untrained_models=["tiny-0"], seconds=2.0,
         )  # fmt: skip
 
+    def run_update(config: UpdateConfig, *, quiet: bool) -> RunReport:
+        report = run_build(config, quiet=quiet)
+        report.changes = {"new": 2, "changed": 1, "gone": 0, "rebuilt": 0, "retracted": 1}
+        return report
+
     monkeypatch.setattr(biomedica.pipeline, "run_build", run_build)
+    monkeypatch.setattr(biomedica.pipeline, "run_update", run_update)
     return calls
+
+
+def test_update_takes_what_a_notebook_has(
+    root: Path,
+    asked: list[tuple[BuildConfig, bool]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    archive = biomedica.update(tmp_path, root)
+    assert capsys.readouterr().err.splitlines()[:3] == [
+        "articles: 2 new, 1 changed, 1 retracted",
+        "7 articles requested: 3 done before, 2 written, 1 rejected, 1 deferred · 9 pairs · 4 rejects "
+        "· version 4",
+        "deferred for a passing fault, update again to take them: PMC9.1 (timed out)…",
+    ]
+    assert archive.report is not None
+    assert (archive.report["changes"]["new"], archive.version) == (2, 4)
+    config, _ = asked[-1]
+    assert isinstance(config, UpdateConfig)
+    assert (config.source, config.dataset) == (str(tmp_path), str(root))
+    assert (config.ids, config.where, config.everything) == (None, None, False)
+    biomedica.update(tmp_path, root, ids=pd.Series(["PMC1"]), models="m", quiet=True)
+    assert (asked[-1][0].ids, asked[-1][0].embed.models) == (("PMC1",), ("m",))
+    biomedica.update(
+        tmp_path, root, where="n_media > 0", options={"select.versions": "latest"}, quiet=True
+    )
+    assert (asked[-1][0].where, asked[-1][0].select.versions) == ("n_media > 0", "latest")
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ConfigError, match="everything excludes ids and where"):
+        biomedica.update(tmp_path, root, ids="PMC1", options={"everything": True})
+    with pytest.raises(ConfigError, match="dataset must be given as text or a path, not int"):
+        biomedica.update(tmp_path, 5)  # type: ignore[arg-type]
 
 
 def test_build_takes_what_a_notebook_has(
@@ -590,6 +629,6 @@ def test_values_of_the_wrong_kind(
 
 def test_importing_the_door_is_cheap() -> None:
     heavy = {"torch", "ray", "duckdb", "deltalake", "matplotlib", "IPython", "pyarrow", "PIL", "numpy"}
-    code = "import biomedica, sys; biomedica.build; print(*sys.modules)"
+    code = "import biomedica, sys; biomedica.build, biomedica.update; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert heavy & {name.partition(".")[0] for name in done.stdout.split()} == set()

@@ -19,12 +19,12 @@ from biomedica.pipeline.embed import embed_missing, missing_embeddings
 from biomedica.pipeline.embedder import table_metadata
 from biomedica.pipeline.graph import Graph
 from biomedica.pipeline.page import reported
-from biomedica.pipeline.plan import Plan, make_plan, requested_articles
+from biomedica.pipeline.plan import Plan, make_plan
 from biomedica.pipeline.progress import Progress
 from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.rows import Origin, reject_row
 from biomedica.pipeline.run import RETRYING, Committer, begun
-from biomedica.pipeline.select import meeting, scope_of
+from biomedica.pipeline.select import scope_of, selected
 from biomedica.pipeline.session import ray_session
 from biomedica.pipeline.shard import settle, superseded_rows
 from biomedica.pipeline.specs import ShardSpec, Summary
@@ -101,17 +101,16 @@ class Build:
 
     def _scope(self, dataset: Dataset | None) -> Scope | None:
         """What the dataset takes of its source from now on; None where nobody knows."""
-        mine = scope_of(self.config)
         before = read_scope(dataset) if dataset is not None else None
+        mine = scope_of(self.config, before)
         if before is not None:
             return before.widened(mine)
         is_new = dataset is None or not (dataset.count("articles") or dataset.count("rejects"))
         return mine if is_new or mine.everything else None
 
     def _requested(self, source: Source, _dataset: Dataset | None) -> pa.Table:
-        if self.config.where is not None:
-            return meeting(source, source.list_articles(), (self.config.where,))
-        return requested_articles(source, self.config.ids)
+        policy = self.scope.versions if self.scope is not None else self.config.select.versions
+        return selected(source, self.config, policy)
 
     def _has_work(self, plan: Plan, dataset: Dataset | None) -> bool:
         return bool(plan.shards) or dataset is None or self._missing(dataset)

@@ -16,7 +16,15 @@ from biomedica.sources import Source, read_id_table
 from biomedica.sources.protocol import LISTING
 from biomedica.store import Dataset, current_shards, done_articles, listing_keys, pending
 
-__all__ = ["UNKNOWN", "Plan", "chunk_size", "make_plan", "requested_articles", "resolve_ids"]
+__all__ = [
+    "LIST_ALL_FROM",
+    "UNKNOWN",
+    "Plan",
+    "chunk_size",
+    "make_plan",
+    "requested_articles",
+    "resolve_ids",
+]
 
 UNKNOWN = bytes(16)
 """The input digest that stands for an id that the source does not list"""

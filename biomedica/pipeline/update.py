@@ -6,6 +6,8 @@ A run that is killed leaves its work to the next one.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,11 +19,11 @@ from biomedica.ids import ArticleId, article_key, shard_id, split_key
 from biomedica.jats import PARSER_VERSION
 from biomedica.pipeline.build import Build
 from biomedica.pipeline.graph import Graph
-from biomedica.pipeline.plan import Plan, make_plan, resolve_ids
+from biomedica.pipeline.plan import Plan, make_plan
 from biomedica.pipeline.progress import tell
 from biomedica.pipeline.report import RunReport
-from biomedica.pipeline.run import Committer
-from biomedica.pipeline.select import scope_of
+from biomedica.pipeline.run import Committer, begun
+from biomedica.pipeline.select import named, narrowed, scope_of, union
 from biomedica.pipeline.snapshot import update_metadata
 from biomedica.reporting.stored_selection import select_stored_ids
 from biomedica.sources import Source
@@ -30,6 +32,7 @@ from biomedica.sources.protocol import LISTING
 from biomedica.store import (
     DataFile,
     Dataset,
+    DatasetWriter,
     current_shards,
     listing_keys,
     table_of,
@@ -65,12 +68,13 @@ def run_update(config: UpdateConfig, *, quiet: bool = False, debug: bool = False
 
 def _scope(config: UpdateConfig, dataset: Dataset) -> Scope:
     """What the dataset takes: what is asked for now, else what it has recorded."""
-    if config.everything or config.ids is not None or config.where is not None:
-        return scope_of(config)
     recorded = read_scope(dataset)
+    asked = scope_of(config, recorded)
+    if config.everything or config.ids is not None or config.where is not None:
+        return asked
     if recorded is None:
         raise ConfigError(UNSELECTED.format(root=dataset.storage.root))
-    return recorded
+    return replace(recorded, versions=asked.versions)
 
 
 def _settled(config: UpdateConfig, scope: Scope) -> UpdateConfig:
@@ -82,6 +86,7 @@ def _settled(config: UpdateConfig, scope: Scope) -> UpdateConfig:
         values[name] = {**recorded, **given}
     if not config.embed.models:
         values["embed"]["models"] = scope.models
+    values["select"]["versions"] = scope.versions
     return UpdateConfig.model_validate(values)
 
 
@@ -100,9 +105,7 @@ class _Update(Build):
 
     def _scope(self, _dataset: Dataset | None) -> Scope:
         fresh = scope_of(self.config.model_copy(update={"ids": None, "where": None}))
-        return Scope(
-            self.taken.everything, self.taken.ids, self.taken.where, "", fresh.settings, fresh.models
-        )
+        return replace(self.taken, source="", settings=fresh.settings, models=fresh.models)
 
     def _requested(self, source: Source, _dataset: Dataset | None) -> pa.Table:
         """All that the dataset takes now, done or not."""
@@ -128,36 +131,53 @@ class _Update(Build):
 
     def _within(self, source: Source, listing: pa.Table, kept: KeptSnapshot) -> pa.Table:
         """The listed articles that the dataset takes, and those it names that are not listed."""
-        if self.taken.everything:
-            return listing
+        taken = self.taken
+        if taken.where or taken.versions == "published_first":
+            self._read_metadata(kept)
+        meant = narrowed(listing, taken.versions, self._published)
+        if taken.everything:
+            return meant
         parts = []
-        if self.taken.ids is not None:
-            parts.append(resolve_ids(source, self.taken.ids, listing))
-        if self.taken.where:
-            found, _ = update_metadata(
-                self.config, kept.snapshot, self.budget, quiet=self.quiet, debug=self.debug
+        if taken.ids is not None:
+            parts.append(named(source, taken.ids, listing, taken.versions, self._published))
+        if taken.where:
+            parts.append(self._meeting(meant))
+        return union(parts)
+
+    def _read_metadata(self, kept: KeptSnapshot) -> None:
+        """Bring the dataset's metadata to the snapshot: it decides what is selected."""
+        found, _ = update_metadata(
+            self.config, kept.snapshot, self.budget, quiet=self.quiet, debug=self.debug
+        )
+        if found.articles_over_budget:
+            raise RunStopped(
+                f"{OverBudget(found.budget or 'requests')}: the metadata of "
+                f"{found.articles_over_budget:,} articles was not read, so that nobody knows whether "
+                "they are selected; what was read stays, and the same command goes on from there"
             )
-            if found.articles_over_budget:
-                raise RunStopped(
-                    f"{OverBudget(found.budget or 'requests')}: the metadata of "
-                    f"{found.articles_over_budget:,} articles was not read, so that nobody knows whether "
-                    "they are selected; what was read stays, and the same command goes on from there"
-                )
-            if found.articles_deferred:
-                article, why = found.deferred[0]
-                raise RunStopped(
-                    f"the metadata of {found.articles_deferred:,} articles cannot be had now, so that "
-                    f"nobody knows whether they are selected ({article}: {why}); run the same command "
-                    "again"
-                )
-            self.report.count(found.traffic)
-            parts.append(self._meeting(listing))
-        return _union(parts)
+        if found.articles_deferred:
+            article, why = found.deferred[0]
+            raise RunStopped(
+                f"the metadata of {found.articles_deferred:,} articles cannot be had now, so that "
+                f"nobody knows whether they are selected ({article}: {why}); run the same command "
+                "again"
+            )
+        self.report.count(found.traffic)
+
+    def _published(self, keys: Keys) -> Keys:
+        """Of articles with several versions, those that `published_first` takes."""
+        archive, dataset = self._catalogue()
+        taken = select_stored_ids(archive, dataset, versions="published_first").keys
+        return np.intersect1d(keys, taken, assume_unique=True)
+
+    def _catalogue(self) -> tuple[Archive, Dataset]:
+        dataset = Dataset.open(self.config.dataset, self.config.store)
+        archive = Archive(self.config.dataset, version=dataset.version, store=self.config.store)
+        return archive, dataset
 
     def _meeting(self, listing: pa.Table) -> pa.Table:
         """The rows of a listing whose metadata, as the dataset has it, meets a condition."""
-        dataset = Dataset.open(self.config.dataset, self.config.store)
-        archive = Archive(self.config.dataset, version=dataset.version, store=self.config.store)
+        archive, dataset = self._catalogue()
         keys = listing_keys(listing)
         met = np.zeros(len(keys), np.bool_)
         for condition in self.taken.where:
@@ -204,7 +224,26 @@ class _Update(Build):
         staged = dataset is not None and dataset.version != self.published.version
         return bool(plan.shards) or staged or bool(len(self.difference.gone))
 
-    def _finish(self, _graph: Graph, committer: Committer) -> None:
+    def _work(self, plan: Plan, dataset: Dataset | None) -> None:
+        if plan.shards:
+            super()._work(plan, dataset)
+        else:
+            self._hide_only()
+
+    def _hide_only(self) -> None:
+        """Nothing is to be built: the driver alone does the rest, at once. A Ray takes its time."""
+        with DatasetWriter.begin(self.config.dataset, self.config.store, resume=True) as writer:
+            self.report.record.begin(0, 0, None)
+            plan = self._plan(self._opened())
+            self.report.version = self.published.version
+            if plan.shards:
+                raise RunStopped(
+                    "another run has changed the dataset meanwhile: run the same command again"
+                )
+            with begun():
+                self._finish(None, self._committer(writer, plan, workers=1))
+
+    def _finish(self, _graph: Graph | None, committer: Committer) -> None:
         """Hide what is gone, and let readers see the whole."""
         committer.commit()
         staged = self._opened() or self.published
@@ -234,13 +273,6 @@ def _check_age(published: Dataset, name: str) -> None:
             f"the source's newest state that can be had is of {name}, and the dataset was made of one "
             f"of {listed}: wait for the next inventory, list the source by --list, or set the clock right"
         )
-
-
-def _union(parts: list[pa.Table]) -> pa.Table:
-    """Listings as one, sorted, each id once."""
-    joined = pa.concat_tables(parts)
-    _, first = np.unique(listing_keys(joined), return_index=True)
-    return joined.take(pa.array(first))
 
 
 def _withdrawn(dataset: Dataset, keys: Keys) -> list[DataFile]:

@@ -10,11 +10,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
-from biomedica.errors import StoreError
+from biomedica.errors import ConfigError, StoreError
 from biomedica.store.dataset import Dataset
 from biomedica.store.storage import Storage
 
@@ -30,7 +30,8 @@ class Scope:
 
     everything: all that the source lists. ids: pmcid and version, sorted and each once; version 0
     is the latest. where: conditions on the metadata, any of which is enough. settings: the sections
-    `parse`, `license` and `image` of the configuration. models: as they were named.
+    `parse`, `license` and `image` of the configuration. models: as they were named. versions: the
+    policy that says which version of an article is meant (`config.SelectConfig`).
     """
 
     everything: bool = False
@@ -39,9 +40,19 @@ class Scope:
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     models: tuple[str, ...] = ()
+    versions: Literal["all", "latest", "published_first"] = "all"
 
     def widened(self, other: Scope) -> Scope:
-        """Everything that either takes, with the later one's source and settings."""
+        """Everything that either takes, with the later one's source and settings.
+
+        Raises ConfigError where they do not mean the same versions of articles.
+        """
+        if self.versions != other.versions:
+            raise ConfigError(
+                f"select.versions is {other.versions}, and the dataset takes {self.versions} of its "
+                "articles: leave it out, or change what the dataset takes by `biomedica update --set "
+                f"select.versions={other.versions}`"
+            )
         models = tuple(dict.fromkeys([*self.models, *other.models]))
         if self.everything or other.everything:
             return replace(other, everything=True, ids=None, where=(), models=models)
@@ -56,11 +67,9 @@ class Scope:
     def words(self) -> str:
         """For people: "all", "1,000 named", "those where …"."""
         named = [f"{self.ids.num_rows:,} named"] if self.ids is not None else []
-        return (
-            "all"
-            if self.everything
-            else " and ".join([*named, *map("those where {}".format, self.where)])
-        )
+        parts = ["all"] if self.everything else [*named, *map("those where {}".format, self.where)]
+        policy = "" if self.versions == "all" else f", versions: {self.versions}"
+        return " and ".join(parts) + policy
 
 
 def write_scope(storage: Storage, scope: Scope) -> str:
@@ -79,6 +88,7 @@ def write_scope(storage: Storage, scope: Scope) -> str:
         "source": scope.source,
         "settings": dict(scope.settings),
         "models": list(scope.models),
+        "versions": scope.versions,
     }
     return _put(storage, json.dumps(values, sort_keys=True).encode(), "json")
 
@@ -99,7 +109,12 @@ def read_scope(dataset: Dataset) -> Scope | None:
             path = f"{SELECTIONS}/{ids}"
             ids = pq.read_table(pa.BufferReader(storage.get(path)))
         where, models = tuple(values["where"]), tuple(values["models"])
-        return Scope(values["everything"], ids, where, values["source"], values["settings"], models)
+        versions = values.get("versions", "all")
+        if versions not in ("all", "latest", "published_first"):
+            raise ValueError(versions)
+        return Scope(
+            values["everything"], ids, where, values["source"], values["settings"], models, versions
+        )
     except (FileNotFoundError, ValueError, KeyError, TypeError, pa.ArrowInvalid):
         raise StoreError(
             f"{storage.uri(path)} is lost or broken: give the dataset's selection anew, "

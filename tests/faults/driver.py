@@ -24,6 +24,7 @@ from biomedica.pipeline import compact as pipeline_compact
 from biomedica.pipeline import run_build, run_compact, run_update
 from biomedica.pipeline.embedder import load_embedder
 from biomedica.pipeline.graph import Graph
+from biomedica.pipeline.metadata import MetadataReader
 from biomedica.pipeline.shard import ShardBuilder
 from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.store import DatasetWriter
@@ -62,6 +63,13 @@ def build_in_process(
     builder = ShardBuilder(graph.config, embedder=embedder, lend=graph.lend)
     for spec in specs:
         yield Summary.from_json(builder.build(spec)[0].to_json())
+
+
+def metadata_in_process(graph: Graph, specs: Sequence[ShardSpec], snapshot: str) -> Iterator[Summary]:
+    """Stands for `Graph.metadata`."""
+    reader = MetadataReader(graph.config, snapshot)  # type: ignore[arg-type]
+    for spec in specs:
+        yield Summary.from_json(reader.read(spec).to_json())
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from biomedica.errors import StoreError
+from biomedica.errors import ConfigError, StoreError
 from biomedica.sources import read_id_table
 from biomedica.store import Dataset, DatasetWriter
 from biomedica.store.scope import SELECTIONS, Scope, read_scope, write_scope
@@ -17,13 +17,14 @@ def ids(*names: str) -> Scope:
 
 
 def test_a_scope_is_read_back(tmp_path: Path) -> None:
-    scope = Scope(False, read_id_table(["PMC3", "PMC1.2"]), ("n_media > 0",), "s", SETTINGS, ("m",))
+    some = read_id_table(["PMC3", "PMC1.2"])
+    scope = Scope(False, some, ("n_media > 0",), "s", SETTINGS, ("m",), "published_first")
     with DatasetWriter.begin(tmp_path) as writer:
         assert read_scope(Dataset.open(tmp_path)) is None
         writer.commit([], {"selection": write_scope(writer.storage, scope)})
         writer.commit([], {"command": "compact"})  # says nothing of it
     assert read_scope(Dataset.open(tmp_path)) == scope
-    assert scope.words == "2 named and those where n_media > 0"
+    assert scope.words == "2 named and those where n_media > 0, versions: published_first"
     for path in (tmp_path / SELECTIONS).glob("*.json"):
         path.unlink()
     with pytest.raises(StoreError, match="give the dataset's selection anew"):
@@ -40,3 +41,10 @@ def test_builds_widen_it() -> None:
     assert (everything.everything, everything.ids, everything.where) == (True, None, ())
     assert everything.widened(ids("PMC1")).everything
     assert everything.words == "all"
+
+
+def test_builds_keep_the_policy_of_versions() -> None:
+    latest = Scope(everything=True, versions="latest")
+    assert latest.widened(Scope(everything=True, versions="latest")).versions == "latest"
+    with pytest.raises(ConfigError, match=r"select\.versions is all, and the dataset takes latest"):
+        latest.widened(ids("PMC1"))
