@@ -1,5 +1,16 @@
 """What experts say of clusters and images: taxonomy, votes, agreement, labels and their audit."""
 
+from biomedica.annotation.agreement import (
+    Agreement,
+    fleiss_kappa,
+    item_agreement,
+    krippendorff_alpha,
+    masi_distance,
+    masi_distances,
+    measure_agreement,
+)
+from biomedica.annotation.ballots import MISSING, Ballots, count_ballots
+from biomedica.annotation.reliability import DawidSkene, Reliability, dawid_skene, estimate_reliability
 from biomedica.annotation.taxonomy import (
     Concept,
     Level,
@@ -39,13 +50,18 @@ from biomedica.annotation.votes import (
 )
 
 __all__ = [
+    "MISSING",
+    "Agreement",
+    "Ballots",
     "Change",
     "Concept",
     "Contradiction",
+    "DawidSkene",
     "Item",
     "Level",
     "PanelSubtype",
     "PanelType",
+    "Reliability",
     "Replacement",
     "Suggestion",
     "Taxonomy",
@@ -53,12 +69,21 @@ __all__ = [
     "Vote",
     "check_vote",
     "contradictions",
+    "count_ballots",
     "current_under",
     "current_votes",
+    "dawid_skene",
+    "estimate_reliability",
+    "fleiss_kappa",
+    "item_agreement",
+    "krippendorff_alpha",
     "labels_to_biomedica",
     "load_mapping",
     "load_taxonomy",
     "mapping_from_yaml",
+    "masi_distance",
+    "masi_distances",
+    "measure_agreement",
     "read_votes_table",
     "taxonomy_from_yaml",
     "translate",
