@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import sys
 import time
@@ -43,13 +44,14 @@ def run(
 ) -> Result:
     """Every number's outcome; what a trial raises, warns of or dies of is a finding.
 
-    seconds: wall time of one trial. headroom: bytes of memory beyond what this process has.
+    seconds: wall time of one trial. headroom: bytes of memory beyond what this process has. verbose:
+    progress on stderr, where libraries in C that speak of what they decode are not heard then.
     """
     result, left, start = Result(), numbers, time.monotonic()
     while left:
         here, there = multiprocessing.Pipe(duplex=False)
         process = multiprocessing.get_context("fork").Process(
-            target=_work, args=(trial, left, headroom, there), daemon=True
+            target=_work, args=(trial, left, headroom, there, verbose), daemon=True
         )
         process.start()
         there.close()
@@ -82,7 +84,9 @@ def _answer(here: Connection, seconds: float) -> tuple[str, str, int] | None:
         return None
 
 
-def _work(trial: Trial, numbers: range, headroom: int, there: Connection) -> None:
+def _work(trial: Trial, numbers: range, headroom: int, there: Connection, deaf: bool) -> None:
+    if deaf:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     limit = pages * resource.getpagesize() + headroom
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
