@@ -204,8 +204,8 @@ def with_trailer(crc: int = 0, length: int = 0) -> bytes:
         gzip.decompress(GOOD),
         zlib.compress(b"x"),
         b"<html>Not Found</html>",
-        gzip.compress(b"not a tar archive" * 100),
-        gzip.compress(gzip.decompress(GOOD)[:700]),
+        gzip.compress(b"not a tar archive" * 100, mtime=0),
+        gzip.compress(gzip.decompress(GOOD)[:700], mtime=0),
         GOOD[:2000] + bytes([GOOD[2000] ^ 255]) + GOOD[2001:],
     ],
 )
