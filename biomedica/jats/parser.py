@@ -34,7 +34,7 @@ from biomedica.jats.people import read_authors, read_funding
 from biomedica.jats.permissions import read_copyright, read_license
 from biomedica.jats.references import read_references
 from biomedica.jats.tree import Tree, first_child
-from biomedica.jats.xml import Element, choose_article, read_xml
+from biomedica.jats.xml import Element, choose_article, namespaces_of, read_xml
 from biomedica.licenses import normalise_code
 
 __all__ = ["PARSER_VERSION", "parse_article"]
@@ -63,7 +63,7 @@ def parse_article(
     article = choose_article(root, pmcid)
     # Counted by a walk of its own, before and apart from everything that decides about figures.
     graphics = [node.tag[-14:] for node in article.iter("{*}graphic", "{*}inline-graphic")]
-    tree = Tree(article)
+    tree = Tree(article, namespaces_of(xml, root))
     described = _front_matter(tree, pmcid, warnings)
     index = find_figures(tree)
     mentions = find_mentions(tree, index, warnings)

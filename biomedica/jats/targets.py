@@ -40,7 +40,13 @@ class Targets:
         anywhere = self._anywhere
         for xref in self._tree.named["xref"]:
             rid, kind = xref.get("rid") or "", xref.get("ref-type")
-            if rid in anywhere or " " in rid or not kind or not rid.isprintable() or (kind != "bibr" and kind.casefold() in _FIGURE_TYPES):
+            if (
+                rid in anywhere
+                or " " in rid
+                or not kind
+                or not rid.isprintable()
+                or (kind != "bibr" and kind.casefold() in _FIGURE_TYPES)
+            ):
                 found[xref] = None
         return found
 

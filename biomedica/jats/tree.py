@@ -1,4 +1,4 @@
-"""One pass over an article: elements by name, their order, which of them are plain text, places.
+"""An article looked through once: elements by name, their order, which are plain text, places.
 
 Everything that looks upwards is remembered per element, so that no search repeats a climb.
 """
@@ -48,14 +48,8 @@ _NO_PROSE = frozenset(
     | {"fn", "article-meta", "front-stub", "journal-meta", "author-notes", "disp-formula", "graphic"}
 )
 _OWNERS = frozenset({"table-wrap", "disp-formula", "inline-formula", "supplementary-material"})
-_NAMED, _PLACED, _COMPOUND = 1, 2, 4
-_ROLES = {
-    name: _NAMED * (name in _INDEXED)
-    + _PLACED * (name in _INDEXED | _OWNERS | {"alternatives"})
-    + _COMPOUND * (name in COMPOUND_NAMES)
-    for name in _INDEXED | _OWNERS | COMPOUND_NAMES
-}
-"""What the one pass makes of an element: it is listed, its place is kept, it marks those around it."""
+_PLACED = _INDEXED | _OWNERS | {"alternatives"}
+"""Of which the order in the document is kept."""
 _PLACES = SUB_ARTICLES | _SECTIONS | _FIGURE_LIKE | _NO_PROSE | {"p"}
 """What makes a place of its own out of the one above."""
 
@@ -79,41 +73,25 @@ class Place:
 
 
 class Tree:
-    """The article as it is walked. Namespaces other than MathML's are taken off its elements."""
+    """The article as it is walked. Namespaces other than MathML's are taken off its elements.
 
-    def __init__(self, article: Element) -> None:
+    namespaces: those that its elements may be in, where they are known.
+    """
+
+    def __init__(self, article: Element, namespaces: Collection[str] | None = None) -> None:
         self.article = article
         self.named: dict[str, list[Element]] = {name: [] for name in _INDEXED}
         self.language: str | None = article.get(XML_LANG) or None
-        self._order: dict[Element, int] = {}
-        self._compound: set[Element] = set()
+        _take_namespaces_off(article, namespaces)
+        placed = list(article.iter(*_PLACED))
+        """Kept, as what is looked up again is, so that each stays one object while the tree lives."""
+        self._order = dict(zip(placed, range(len(placed)), strict=True))
+        for node in placed:
+            if node.tag in _INDEXED:
+                self.named[node.tag].append(node)
+        self._compound = _around(article, COMPOUND_NAMES)
         self._texts: dict[Element, str] = {}
         self._places: dict[Element, Place] = {}
-        self._index()
-
-    def _index(self) -> None:
-        """One pass. What is looked up again is kept, and so stays one object while the tree lives."""
-        named, order, compound = self.named, self._order, self._compound
-        position = 0
-        for node in self.article.iter():
-            name = node.tag
-            role = _ROLES.get(name)
-            if role is None:
-                if name[0] != "{" or name.startswith(MATHML):
-                    continue
-                name = node.tag = name.rpartition("}")[2]
-                role = _ROLES.get(name)
-                if role is None:
-                    continue
-            if role & _PLACED:
-                order[node] = position = position + 1
-            if role & _NAMED:
-                named[name].append(node)
-            if role & _COMPOUND:
-                above = node.getparent()
-                while above is not None and above not in compound:
-                    compound.add(above)
-                    above = above.getparent()
 
     def in_order(self, elements: Collection[Element]) -> list[Element]:
         """The elements in the document's order."""
@@ -204,6 +182,29 @@ class Tree:
             if title is not None:
                 return self.text(title)
         return ""
+
+
+def _take_namespaces_off(article: Element, namespaces: Collection[str] | None) -> None:
+    if namespaces is None:
+        nodes = article.iter()
+    else:
+        others = [f"{{{name}}}*" for name in namespaces if f"{{{name}}}" != MATHML]
+        nodes = article.iter(*others) if others else ()
+    for node in nodes:
+        name = node.tag
+        if name[0] == "{" and not name.startswith(MATHML):
+            node.tag = name.rpartition("}")[2]
+
+
+def _around(article: Element, names: Collection[str]) -> set[Element]:
+    """All elements that hold one of those names, at any depth."""
+    found: set[Element] = set()
+    for node in article.iter(*names):
+        above = node.getparent()
+        while above is not None and above not in found:
+            found.add(above)
+            above = above.getparent()
+    return found
 
 
 def letters_of(element: Element) -> str:
