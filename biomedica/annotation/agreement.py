@@ -81,19 +81,19 @@ class _Units:
         apart = ((counts @ distance) * counts).sum(axis=1) / np.maximum(answers - 1, 1)
         return cls(counts, answers, apart, distance)
 
-    def alpha(self, weights: Floats) -> Floats:
-        """Of each row of weights over items; nan where values do not vary."""
-        totals = weights @ self.counts
-        expected = ((totals @ self.distance) * totals).sum(axis=1)
-        observed = weights @ self.apart * (weights @ self.answers - 1)
-        return _ratio(expected - observed, expected)
-
-    def kappa(self, weights: Floats) -> Floats:
-        items = weights.sum(axis=1)
+    def measured(self, weights: Floats) -> tuple[Floats, Floats]:
+        """(alpha, kappa) of each row of weights over items; nan where they are not defined."""
+        values = len(self.distance)
         pairs = (self.counts * (self.counts - 1)).sum(axis=1) / (self.answers * (self.answers - 1))
-        shares = _ratio(weights @ (self.counts / self.answers[:, None]), items[:, None])
-        expected = (shares**2).sum(axis=1)
-        return _ratio(_ratio(weights @ pairs, items) - expected, 1 - expected)
+        columns = [self.counts, self.counts / self.answers[:, None]]
+        single = [self.apart, self.answers, pairs, np.ones(len(pairs))]
+        sums = weights @ np.column_stack([*columns, *single])
+        totals, shares = sums[:, :values], sums[:, values : 2 * values]
+        apart, answers, alike, items = sums[:, 2 * values :].T
+        by_chance = ((totals @ self.distance) * totals).sum(axis=1)
+        alpha = _ratio(by_chance - apart * (answers - 1), by_chance)
+        expected = (_ratio(shares, items[:, None]) ** 2).sum(axis=1)
+        return alpha, _ratio(_ratio(alike, items) - expected, 1 - expected)
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
@@ -109,7 +109,7 @@ def krippendorff_alpha(codes: Codes, distance: Floats | None = None) -> float | 
     all answers are the same, for which alpha is not defined.
     """
     units = _Units.of(codes, _nominal(codes) if distance is None else distance)
-    return _number(units.alpha(np.ones((1, len(units.answers))))[0])
+    return _number(units.measured(np.ones((1, len(units.answers))))[0][0])
 
 
 def fleiss_kappa(codes: Codes) -> float | None:
@@ -118,7 +118,7 @@ def fleiss_kappa(codes: Codes) -> float | None:
     With as many answers to every item it is Fleiss' of 1971.
     """
     units = _Units.of(codes, _nominal(codes))
-    return _number(units.kappa(np.ones((1, len(units.answers))))[0])
+    return _number(units.measured(np.ones((1, len(units.answers))))[1][0])
 
 
 def item_agreement(codes: Codes, distance: Floats | None = None) -> Floats:
@@ -159,9 +159,13 @@ def measure_agreement(ballots: Ballots, config: AgreementConfig | None = None) -
     drawn = rng.integers(0, max(size, 1), (config.resamples if size else 0, size))
     weights = np.zeros((len(drawn), size))
     np.add.at(weights, (np.arange(len(drawn))[:, None], drawn), 1.0)
-    found = []
+    found: list[Agreement] = []
+    draws, drawn_for = weights, np.ones(size, np.bool_)
     for question, concept, codes, distance in _questions(ballots):
-        found += _figures(question, concept, codes, distance, weights, config.confidence)
+        is_twice = (codes != MISSING).sum(axis=1) >= 2
+        if not np.array_equal(is_twice, drawn_for):  # the same for all concepts of a level
+            draws, drawn_for = weights[:, is_twice], is_twice
+        found += _figures(question, concept, codes, distance, draws, config.confidence)
     return found
 
 
@@ -181,23 +185,22 @@ def _figures(
     concept: str | None,
     codes: Codes,
     distance: Floats | None,
-    weights: Floats,
+    draws: Floats,
     confidence: float,
 ) -> list[Agreement]:
-    is_twice = (codes != MISSING).sum(axis=1) >= 2
+    """Both measures; draws: weights of the items that were answered at least twice."""
     units = _Units.of(codes, _nominal(codes) if distance is None else distance)
-    ones, draws = np.ones((1, len(units.answers))), weights[:, is_twice]
     reason = _reason(codes, units)
     found = []
     measures: tuple[Measure, ...] = ("alpha" if distance is None else "alpha_masi", "kappa")
-    for measure in measures:
-        judge = units.kappa if measure == "kappa" else units.alpha
-        value = None if reason else _number(judge(ones)[0])
-        low, high = (None, None) if value is None else _interval(judge(draws), confidence)
+    wholes = units.measured(np.ones((1, len(units.answers))))
+    for measure, whole, drawn in zip(measures, wholes, units.measured(draws), strict=True):
+        value = None if reason else _number(whole[0])
+        low, high = (None, None) if value is None else _interval(drawn, confidence)
         figure = Agreement(
             question, concept, measure, value, low, high, reason,
             items=len(units.answers),
-            annotators=int((codes[is_twice] != MISSING).any(axis=0).sum()),
+            annotators=int((codes[(codes != MISSING).sum(axis=1) >= 2] != MISSING).any(axis=0).sum()),
             answers=int(units.answers.sum()),
         )  # fmt: skip
         found.append(figure)
