@@ -34,9 +34,9 @@ QUESTIONS = ("panel_type", "panel_subtype", "global", "local", "mixed")
 
 CLUSTER_STATUSES = {
     "resolved": "every question that was answered has an answer",
-    "adjudicated": "an adjudicator decided",
-    "disputed": "a question was answered and no answer has a majority: it waits for an adjudicator",
-    "unsure": "there are votes, and none names a concept",
+    "adjudicated": "an adjudicator decided, and nothing is left in dispute",
+    "disputed": "a question was answered and no answer holds by the rule: it waits for an adjudicator",
+    "open": "there are votes, and no concept holds: who voted is not sure, or too few have",
 }
 
 PAIR_STATUSES = {
@@ -119,7 +119,9 @@ CLUSTER_LABELS = pa.schema(
         _field("mixed_confidence", _F32, "share of the votes, or probability, of what is_mixed says"),
         _field("decided_by", _S, "majority, dawid_skene or adjudicator: whose answer the above is"),
         _field("adjudicator", _S, "who adjudicated; else null"),
-        _field("disputed", _STRINGS, f"questions without a majority, of {', '.join(QUESTIONS)}"),
+        _field(
+            "disputed", _STRINGS, f"questions that wait for an adjudicator, of {', '.join(QUESTIONS)}"
+        ),
         _field("vote_count", _I32, "annotators whose vote counts, those who are not sure included"),
         _field("not_sure_count", _I32, "those of them who are not sure"),
         _field(

@@ -11,6 +11,15 @@ from biomedica.annotation.agreement import (
 )
 from biomedica.annotation.ballots import MISSING, Ballots, count_ballots
 from biomedica.annotation.reliability import DawidSkene, Reliability, dawid_skene, estimate_reliability
+from biomedica.annotation.resolve import (
+    Answer,
+    Disagreement,
+    disagreements,
+    majority_answers,
+    model_answers,
+    resolve_clusters,
+    resolved_answers,
+)
 from biomedica.annotation.taxonomy import (
     Concept,
     Level,
@@ -52,11 +61,13 @@ from biomedica.annotation.votes import (
 __all__ = [
     "MISSING",
     "Agreement",
+    "Answer",
     "Ballots",
     "Change",
     "Concept",
     "Contradiction",
     "DawidSkene",
+    "Disagreement",
     "Item",
     "Level",
     "PanelSubtype",
@@ -73,6 +84,7 @@ __all__ = [
     "current_under",
     "current_votes",
     "dawid_skene",
+    "disagreements",
     "estimate_reliability",
     "fleiss_kappa",
     "item_agreement",
@@ -80,11 +92,15 @@ __all__ = [
     "labels_to_biomedica",
     "load_mapping",
     "load_taxonomy",
+    "majority_answers",
     "mapping_from_yaml",
     "masi_distance",
     "masi_distances",
     "measure_agreement",
+    "model_answers",
     "read_votes_table",
+    "resolve_clusters",
+    "resolved_answers",
     "taxonomy_from_yaml",
     "translate",
     "votes_from_biomedica",
