@@ -1,6 +1,6 @@
-"""A build in a process of its own.
+"""A build in a process of its own, or an update or a compaction.
 
-    python -m tests.faults.driver CONFIG.json
+    python -m tests.faults.driver [update | compact] CONFIG.json
 
 `build_until` is for a process that kills itself with SIGKILL after some commits of a table. Shards
 are then built in that process, without Ray: what is tested is the log, dozens of times.
@@ -107,9 +107,16 @@ def keep_here(config: UpdateConfig | CompactConfig, environment: Mapping[str, st
 
 
 def main() -> None:
-    """A whole build, on Ray."""
-    config = BuildConfig.model_validate_json(Path(sys.argv[1]).read_text())
-    report = run_build(config, quiet=True)
+    """The whole of it, on Ray."""
+    *job, path = sys.argv[1:]
+    text = Path(path).read_text()
+    if job == ["compact"]:
+        run_compact(CompactConfig.model_validate_json(text), quiet=True)
+        sys.exit(0)
+    if job == ["update"]:
+        report = run_update(UpdateConfig.model_validate_json(text), quiet=True)
+    else:
+        report = run_build(BuildConfig.model_validate_json(text), quiet=True)
     sys.exit(0 if report.complete else 1)
 
 

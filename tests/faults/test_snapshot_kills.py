@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,8 @@ from biomedica.ids import ArticleId
 from biomedica.pipeline import run_snapshot
 from biomedica.pipeline import snapshot as pipeline_snapshot
 from biomedica.pipeline.graph import Graph
-from biomedica.pipeline.metadata import MetadataReader
-from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.store import Dataset, verify
-from tests.faults.driver import die_after, no_session
+from tests.faults.driver import die_after, metadata_in_process, no_session
 from tests.sources.layout import write_article
 
 pytestmark = pytest.mark.faults
@@ -29,17 +26,10 @@ pytestmark = pytest.mark.faults
 NEVER = 10_000
 
 
-def read_here(graph: Graph, specs: Sequence[ShardSpec], snapshot: str) -> Iterator[Summary]:
-    """Stands for `Graph.metadata`: one shard after the other in this process."""
-    reader = MetadataReader(graph.config, snapshot)  # type: ignore[arg-type]
-    for spec in specs:
-        yield Summary.from_json(reader.read(spec).to_json())
-
-
 def snapshot_until(config: BuildConfig, commits: int) -> None:
     """A snapshot in this process that dies after so many commits of a table; it ends the process."""
     pipeline_snapshot.ray_session = no_session  # type: ignore[assignment]
-    Graph.metadata = read_here  # type: ignore[method-assign,assignment]
+    Graph.metadata = metadata_in_process  # type: ignore[method-assign,assignment]
     die_after(commits)
     report = run_snapshot(config, quiet=True)
     sys.exit(0 if report.complete else 1)
