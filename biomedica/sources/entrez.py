@@ -13,7 +13,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -40,8 +40,10 @@ LONGEST_ASKED = 600.0
 CONNECT_SECONDS = 10.0
 PROBE_TRIES = 4
 """of the first request: a wrong address shall be told soon"""
-MAX_BYTES = 512 << 20
-"""of one answer"""
+MAX_BYTES = 256 << 20
+"""of one answer; two hundred records have some 2 MB, the longest author lists 1 MB each"""
+MAX_SECONDS = 900.0
+"""for one answer, however steadily it trickles"""
 _BLOCK = 1 << 18
 
 _HTML = re.compile(rb"\s*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE)
@@ -158,6 +160,7 @@ class Entrez:
 
     def _ask(self, pmids: Sequence[int]) -> Answer:
         import requests
+        from urllib3.exceptions import HTTPError
 
         wanted = frozenset(pmids)
         form = {
@@ -183,7 +186,7 @@ class Entrez:
             ) as response:
                 body = _body(response)
                 status, headers = response.status_code, response.headers
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             # the text of an error may repeat what was sent
             raise Again(type(error).__name__) from None
         harvest = read_answer(status, headers, body, wanted, self.config.url)
@@ -246,12 +249,21 @@ def _rate(config: PubmedConfig, has_key: bool) -> float:
 
 def _body(response: Any) -> bytes:
     parts, size = [], 0
-    for part in response.iter_content(_BLOCK):
+    end = time.monotonic() + MAX_SECONDS
+    # what has come, not whole blocks: who sends a byte a second would never fill one
+    for part in _as_they_come(response):
         size += len(part)
+        if time.monotonic() > end:
+            raise Again("an answer without end")
         if size > MAX_BYTES:
             raise Again("too long an answer")
         parts.append(part)
     return b"".join(parts)
+
+
+def _as_they_come(response: Any) -> Iterator[bytes]:
+    while part := response.raw.read1(_BLOCK, decode_content=True):
+        yield part
 
 
 def _asked_wait(headers: Mapping[str, str]) -> float | None:

@@ -29,7 +29,7 @@ MAX_BYTES = 1 << 30
 MAX_UNPACKED = 64 << 30
 _NAME = re.compile(r"(pubmed\d{2}n\d{4})\.xml\.gz")
 _LINK = re.compile(
-    r"""href\s*=\s*["']?[^"'>]*?(pubmed\d{2}n\d{4}\.xml\.gz)(?=["'\s>])""", re.IGNORECASE
+    r"""href\s*=\s*["']?[^"'>]{0,500}?(pubmed\d{2}n\d{4}\.xml\.gz)(?=["'\s>])""", re.IGNORECASE
 )
 _MD5 = re.compile(rb"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])")
 _STEP = 1 << 20

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 from lxml import etree
 
@@ -32,11 +33,15 @@ __all__ = [
 
 _FRAGMENTS = 1 << 16
 """distinct fragments of a kind that are remembered"""
+_LONGEST = 1 << 11
+"""bytes of one: nobody fills the memory by large ones"""
 MAX_PMID = (1 << 63) - 1
 _ONE_KEYWORD = rb'<Keyword MajorTopicYN="([YN])">([^<&\x00-\x08\x0b\x0c\x0e-\x1f]*)</Keyword>'
 _KEYWORD = re.compile(_ONE_KEYWORD)
 _KEYWORDS = re.compile(rb'<KeywordList Owner="(\w+)">(?:\s*' + _ONE_KEYWORD + rb")*\s*</KeywordList>")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+Part = TypeVar("Part")
 
 _PARSER = etree.XMLParser(
     resolve_entities=False,
@@ -57,6 +62,16 @@ def read_tree(xml: bytes) -> Any:
         raise Rejected("malformed_xml", words[:200]) from None
 
 
+def _remembered(read: Callable[[bytes], Part]) -> Callable[[bytes], Part]:
+    recall = lru_cache(_FRAGMENTS)(read)
+
+    @wraps(read)
+    def either(xml: bytes) -> Part:
+        return recall(xml) if len(xml) <= _LONGEST else read(xml)
+
+    return either
+
+
 def text_of(element: Any) -> str | None:
     """Its words with single spaces; None where there are none."""
     if element is None:
@@ -71,7 +86,7 @@ def number_of(element: Any) -> int | None:
     return int(text) if is_one and int(text) <= MAX_PMID else None
 
 
-@lru_cache(_FRAGMENTS)
+@_remembered
 def read_heading(xml: bytes) -> tuple[Any, ...]:
     """(UI, name, is_major, qualifiers) of a MeshHeading."""
     root = read_tree(xml)
@@ -85,21 +100,21 @@ def _descriptor(element: Any) -> tuple[str | None, str | None, bool]:
     return element.get("UI"), text_of(element), element.get("MajorTopicYN") == "Y"
 
 
-@lru_cache(_FRAGMENTS)
+@_remembered
 def read_named(xml: bytes) -> tuple[str | None, str | None]:
     """(UI, name)."""
     root = read_tree(xml)
     return root.get("UI"), text_of(root)
 
 
-@lru_cache(_FRAGMENTS)
+@_remembered
 def read_concept(xml: bytes) -> tuple[str | None, str | None, str | None]:
     """(UI, name, type) of a SupplMeshName."""
     root = read_tree(xml)
     return root.get("UI"), text_of(root), root.get("Type")
 
 
-@lru_cache(_FRAGMENTS)
+@_remembered
 def read_chemical(xml: bytes) -> tuple[str | None, str | None, str | None]:
     """(UI, name, registry number)."""
     root = read_tree(xml)
@@ -128,13 +143,13 @@ def read_correction(xml: bytes) -> tuple[str | None, int | None, str | None]:
     return root.get("RefType"), number_of(root.find("PMID")), text_of(root.find("RefSource"))
 
 
-@lru_cache(_FRAGMENTS)
+@_remembered
 def read_event(xml: bytes) -> tuple[str | None, datetime.date | None]:
     """(status, date) of a PubMedPubDate."""
     return read_tree(xml).get("PubStatus"), read_date(xml)
 
 
-@lru_cache(_FRAGMENTS)
+@_remembered
 def read_date(xml: bytes) -> datetime.date | None:
     """Year, Month and Day of an element; None where they are not all there, or are no date."""
     if not xml:
@@ -146,7 +161,7 @@ def read_date(xml: bytes) -> datetime.date | None:
         return None
 
 
-@lru_cache(_FRAGMENTS)
+@_remembered
 def read_published(xml: bytes) -> tuple[int | None, int | None, int | None, str | None]:
     """Year, month, day, and the text that is no date, of a PubDate or another date."""
     if not xml:

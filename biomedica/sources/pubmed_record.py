@@ -88,17 +88,19 @@ def parse_record(xml: bytes) -> Record:
     something is read.
     """
     try:
-        if not _is_declaring(xml):
-            short = xml
-            for start, end in _PROSE:
-                short = without(short, start, end)
-            parts = _parts(short)
-            if not (_is_unusual(parts.head) or _is_unusual(parts.data)):
-                with contextlib.suppress(Rejected):
-                    return _record(parts)
+        with contextlib.suppress(Rejected):
+            parts = None if _is_declaring(xml) else _parts(_without_prose(xml))
+            if parts and not (_is_unusual(parts.head) or _is_unusual(parts.data)):
+                return _record(parts)
         return _record(_parts(_canonical(xml)))
     except UnicodeDecodeError:
         raise Rejected("malformed_xml", "bytes that are no UTF-8") from None
+
+
+def _without_prose(xml: bytes) -> bytes:
+    for start, end in _PROSE:
+        xml = without(xml, start, end)
+    return xml
 
 
 def _is_declaring(xml: bytes) -> bool:

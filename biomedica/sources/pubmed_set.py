@@ -36,10 +36,15 @@ __all__ = [
 MAX_RECORD_BYTES = 64 << 20
 """one record, or what stands between two"""
 
+MAX_PROLOG_BYTES = 1 << 16
+"""before the first record"""
+
 _ARTICLE, _ARTICLE_END = b"<PubmedArticle>", b"</PubmedArticle>"
-_OTHERS = re.compile(
-    rb"<(PubmedBookArticle|PubmedArticle|DeleteCitation|DeleteDocument)(?=[\s>]).*?</\1\s*>", re.DOTALL
-)
+_OTHERS = re.compile(rb"<(PubmedBookArticle|PubmedArticle|DeleteCitation|DeleteDocument)(?=[\s>])")
+_OTHER_ENDS = {
+    name: re.compile(rb"</" + name + rb"\s*>")
+    for name in (b"PubmedBookArticle", b"PubmedArticle", b"DeleteCitation", b"DeleteDocument")
+}
 _SET = re.compile(rb"<PubmedArticleSet(?=[\s/>])")
 _SET_END = re.compile(rb"</PubmedArticleSet\s*>\s*\Z|<PubmedArticleSet\s*/>\s*\Z")
 _ENCODING = re.compile(rb"<\?xml[^>]*\bencoding\s*=\s*[\"']([A-Za-z0-9._-]+)")
@@ -126,7 +131,7 @@ def read_set(chunks: Iterable[bytes], wanted: Pmids | None = None) -> Harvest:
     for chunk in chunks:
         rest += chunk
         if not begun:
-            if _SET.search(rest) is None and len(rest) < 1 << 16:
+            if _SET.search(rest) is None and len(rest) < MAX_PROLOG_BYTES:
                 continue
             _check_prolog(rest)
             begun = True
@@ -157,7 +162,7 @@ def read_set(chunks: Iterable[bytes], wanted: Pmids | None = None) -> Harvest:
 def _check_prolog(start: bytes) -> None:
     if not start.strip():
         raise Rejected("empty", "no bytes but white space")
-    found = _SET.search(start)
+    found = _SET.search(start, 0, MAX_PROLOG_BYTES)
     if found is None:
         raise Rejected("not_xml", "there is no PubmedArticleSet")
     prolog = start[: found.start()]
@@ -170,11 +175,25 @@ def _check_prolog(start: bytes) -> None:
 
 def _take_others(xml: bytes, harvest: Harvest, wanted: Pmids | None) -> None:
     """What may stand between two plain articles, or behind the last one."""
-    for found in _OTHERS.finditer(xml):
-        if found[1].startswith(b"Pubmed"):
-            harvest.take(found[0], wanted)
+    for name, element in _others(xml):
+        if name.startswith(b"Pubmed"):
+            harvest.take(element, wanted)
         else:
-            harvest.deleted += _deleted(found[0])
+            harvest.deleted += _deleted(element)
+
+
+def _others(xml: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(name, element) in order; in linear time, also where a million of them have no end."""
+    at = 0
+    endless: set[bytes] = set()
+    while (opening := _OTHERS.search(xml, at)) is not None:
+        name, at = opening[1], opening.end()
+        end = None if name in endless else _OTHER_ENDS[name].search(xml, at)
+        if end is None:
+            endless.add(name)
+            continue
+        at = end.end()
+        yield name, xml[opening.start() : at]
 
 
 def _deleted(xml: bytes) -> Iterator[int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import random
 import socket
+import threading
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -179,6 +182,83 @@ def test_nobody_listens() -> None:
     asking = Entrez(PubmedConfig(url=url, email=EMAIL, requests_per_second=1000))
     with pytest.raises(SourceError, match="ConnectionError"):
         asking.fetch([1])
+
+
+@contextmanager
+def trickle(head: bytes, part: bytes) -> Iterator[str]:
+    """The URL of a server that answers with `head`, and `part` again and again."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = listening.accept()
+                except OSError:
+                    return
+                with client, suppress(OSError):
+                    client.recv(1 << 16)
+                    client.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
+                    while True:
+                        client.sendall(part)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/eutils"
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [(b"", b"<x/>" * 1000), (CHUNKED, b"4\r\n<x/>\r\n"), (b"Content-Length: 999999999\r\n", b" ")],
+)
+def test_a_body_without_end(head: bytes, part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with trickle(head, part) as url:
+        asking = Entrez(PubmedConfig(url=url, email=EMAIL, requests_per_second=1000, retries=1))
+        monkeypatch.setattr(module, "MAX_BYTES", 100_000)
+        with pytest.raises(SourceError, match="too long an answer"):
+            asking.fetch([1])
+        monkeypatch.setattr(module, "MAX_SECONDS", 0.0)
+        with pytest.raises(SourceError, match="an answer without end"):
+            asking.fetch([1])
+
+
+def test_a_body_that_unpacks_without_end(server: Eutils, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 1 << 20)
+    bomb = Reply(gzip.compress(b" " * (64 << 20)), headers={"Content-Encoding": "gzip"})
+    whole = Reply(gzip.compress(document([record(1)])), headers={"Content-Encoding": "gzip"})
+    broken = Reply(b"no gzip", headers={"Content-Encoding": "gzip"})
+    server.answer = answer(200, bomb, broken, whole)  # type: ignore[assignment]
+    assert pmids(client(server).fetch([1])) == [1]
+    assert len(server.forms) == 3
+
+
+@pytest.mark.parametrize(
+    "wait", [None, "", "-5", "1e9", "999999999", "9" * 400, "Wed, 21 Oct 2099 07:28:00 GMT", "soon"]
+)
+def test_no_wait_that_a_server_asks_for_is_longer_than_minutes(
+    server: Eutils, monkeypatch: pytest.MonkeyPatch, wait: str | None
+) -> None:
+    headers = {} if wait is None else {"Retry-After": wait}
+    server.answer = answer(200, Reply(b"", 429, headers))  # type: ignore[assignment]
+    asking = client(server)
+    held: list[float] = []
+    monkeypatch.setattr(asking.pace, "hold", held.append)
+    assert pmids(asking.fetch([1])) == [1]
+    assert all(0 <= seconds <= module.LONGEST_ASKED for seconds in held)
+    assert len(held) == 1
+
+
+@pytest.mark.parametrize("day", ["", "yesterday", "Mon, 32 Foo 99999 99:99:99 GMT", "1"])
+def test_a_clock_that_tells_nonsense(server: Eutils, day: str) -> None:
+    found = module.read_answer(200, {"Date": day}, document([record(1)]), frozenset({1}), server.url)
+    assert sorted(found.kept) == [1]
+    assert module._day({"Date": day}) >= datetime.date(2024, 1, 1)
 
 
 def test_none_of_them_exists(server: Eutils) -> None:

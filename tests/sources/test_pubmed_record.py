@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -327,6 +327,7 @@ def by_the_tree(text: str) -> dict[str, Any]:
     }
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(records())
 def test_the_cuts_find_what_the_tree_holds(text: str) -> None:
     found = parse(text)._asdict()
@@ -349,6 +350,7 @@ def test_any_bytes_are_a_record_or_rejected(data: bytes) -> None:
     assert found in ("a record", "malformed_xml")
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(records(), st.data())
 def test_a_record_with_bytes_changed_is_a_record_or_rejected(text: str, data: st.DataObject) -> None:
     raw = bytearray(text.encode())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from biomedica.enrichment import ENRICHMENT
 from biomedica.errors import Rejected
-from biomedica.sources import pubmed_set
+from biomedica.sources import pubmed_parts, pubmed_set
 from biomedica.sources.pubmed_set import PmidSet, read_set, record_table, status_table
 from tests.pubmed import HEAD, TAIL, document, record
 
@@ -104,6 +104,51 @@ def test_a_record_without_end_does_not_fill_the_memory(monkeypatch: pytest.Monke
     chunks = [HEAD.encode(), *[b"<PubmedArticle>" + b"x" * 1000] * 100]
     with pytest.raises(Rejected, match="too_large"):
         read_set(chunks)
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [
+        b"<DeleteCitation >" * 200_000,
+        b"<PubmedArticle >" * 200_000,
+        b"<PubmedArticle ><PubmedBookArticle >" * 100_000 + b"</PubmedBookArticle>",
+        b"</PubmedArticleSet" + b" " * 2_000_000 + b"x",
+        b"<PubmedArticle><MedlineCitation><PMID>" + b" " * 2_000_000,
+    ],
+)
+def test_what_has_no_end_takes_no_time_without_end(wild: bytes) -> None:
+    """Seconds, not hours: each byte is looked at a few times."""
+    with pytest.raises(Rejected, match="malformed_xml"):
+        read_set([HEAD.encode() + wild])
+    found = read_set([HEAD.encode() + wild + TAIL.encode()])
+    assert not found.kept
+
+
+def test_a_prolog_without_end() -> None:
+    for wild in (b"<!DOCTYPE" * 100_000, b"<?xml" * 100_000, b" " * 1_000_000):
+        with pytest.raises(Rejected, match="not_xml"):
+            read_set([wild + HEAD.encode() + TAIL.encode()])
+
+
+def test_others_between_records_are_found_in_order() -> None:
+    book = BOOK.replace("</PubmedBookArticle>", "</PubmedBookArticle >")
+    inner = (
+        record(1)
+        + "<DeleteCitation >\n<PMID>8</PMID></DeleteCitation\n>"
+        + "<PubmedArticle ><DeleteCitation><PMID>9</PMID></DeleteCitation>"
+        + book
+        + record(2)
+    )
+    found = read_set([(HEAD + inner + TAIL).encode()])
+    assert (sorted(found.kept), found.deleted) == ([1, 2, 50], [8, 9])
+
+
+def test_large_parts_are_not_remembered() -> None:
+    """A file of large headings, each another one, would fill the memory."""
+    large = record(1).replace("Neoplasms", "N" * 100_000)
+    before = pubmed_parts.read_heading(b"<MeshHeading/>")
+    assert read_set([document([large])]).kept[1].mesh[0][1] == "N" * 100_000
+    assert pubmed_parts.read_heading(b"<MeshHeading/>") is before
 
 
 @given(st.binary(max_size=200))
