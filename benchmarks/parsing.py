@@ -148,6 +148,7 @@ def speeds(seconds: dict[str, dict[Path, float]], sizes: dict[Path, int]) -> dic
     ours, bare = seconds[OURS], seconds[BARE]
     values: dict[str, Any] = {
         "ms_per_100kb": per_100_kb(ours, sizes),
+        "ms_per_100kb_mean_of_files": mean_per_100_kb(ours, sizes),
         "ms_per_100kb_lxml": per_100_kb(bare, sizes),
         "ratio_to_lxml": ratio(ours, bare),
         "files_per_s": len(ours) / (sum(ours.values()) or 1e-9),
@@ -162,6 +163,11 @@ def speeds(seconds: dict[str, dict[Path, float]], sizes: dict[Path, int]) -> dic
 def per_100_kb(times: dict[Path, float], sizes: dict[Path, int]) -> float | None:
     size = sum(sizes[path] for path in times)
     return 1000 * sum(times.values()) / (size / 100_000) if size else None
+
+
+def mean_per_100_kb(times: dict[Path, float], sizes: dict[Path, int]) -> float | None:
+    """The mean of the files' own values, in which a small file weighs as much as a large one."""
+    return sum(per_100_kb({p: times[p]}, sizes) or 0.0 for p in times) / len(times) if times else None
 
 
 def ratio(times: dict[Path, float], others: dict[Path, float]) -> float | None:
@@ -316,6 +322,10 @@ def show(values: dict[str, Any]) -> None:
             line(name, *speed, *row(values, f"_{name}"))
             for call, files in values[f"faults_{name}"].items():
                 print(f"{'':18}{call} raises on {files} files")
+    print(
+        f"ours, ms per 100 kB: {values['ms_per_100kb']:.2f} of all time over all bytes,"
+        f" {values['ms_per_100kb_mean_of_files']:.2f} as the mean of each file's own value"
+    )
     print(
         f"ours to lxml: {values['ratio_to_lxml']:.1f}; {values['files_per_s']:.0f} files/s on one core"
     )

@@ -61,8 +61,8 @@ def _name(tree: Tree, contrib: Element) -> str:
             order = ["given-names", "surname", "suffix"]
             if node.get("name-style") == "eastern":
                 order[:2] = "surname", "given-names"
-            parts = [first_child(node, part) for part in order]
-            return " ".join(text for part in parts if (text := tree.text(part)))
+            parts = {part.tag: part for part in reversed(node)}  # of each the first
+            return " ".join(text for part in order if (text := tree.text(parts.get(part))))
         if name == "string-name":
             return tree.text(node)
         if name in ("collab", "on-behalf-of"):

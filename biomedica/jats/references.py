@@ -28,7 +28,8 @@ _SPACE_BEFORE_SIGN = re.compile(" (?=[,;.:)])")
 
 def bare_doi(text: str | None) -> str | None:
     """The DOI in a text, lower case, without a resolver; None when there is none."""
-    text = text or ""
+    if not text:
+        return None
     found = _DOI.search(text.replace("%2f", "/").replace("%2F", "/") if "%2" in text else text)
     if found is None:
         return None
@@ -113,8 +114,9 @@ def _read(tree: Tree, forms: list[Element], name: str | None) -> Reference:
             linked = _linked_doi(node)
     if not (titles or source is not None or text):
         text = _printed(citation)[0]  # a program, a map, a law: what it is stands in its words alone
-    pmid = _PMID.search(ids.get("pmid", ""))
-    pmcid = _PMCID.search(ids.get("pmcid") or ids.get("pmc") or "")
+    pmid = _PMID.search(ids["pmid"]) if "pmid" in ids else None
+    stated = ids.get("pmcid") or ids.get("pmc")
+    pmcid = _PMCID.search(stated) if stated else None
     return Reference(  # by position: there are thousands, and names cost as much as the rest
         name,
         pmid[1] if pmid else None,

@@ -154,16 +154,20 @@ class _Walk:
             self._visit(element, "")
         else:
             self._open(element, "", "")
-        stack = self._stack
+        stack, signs, out = self._stack, self._signs, self.out
         while stack:
             top = stack[-1]
             for child in top[0]:
-                self._visit(child, child.tail or "")
-                if stack[-1] is not top:
-                    break
+                name = child.tag
+                if name in _ROLES or name in signs or len(child):
+                    self._visit(child, child.tail or "")
+                    if stack[-1] is not top:
+                        break
+                else:
+                    out += (child.text or "", child.tail or "")
             else:
                 stack.pop()
-                self.out.append(top[1])
+                out.append(top[1])
 
     def _open(self, element: Element, before: str, after: str) -> None:
         text = element.text
