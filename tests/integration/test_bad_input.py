@@ -104,19 +104,14 @@ def source(sample: Path, victims: list[str], tmp_path: Path) -> Path:
     return root
 
 
-def spoilt(
-    source: Path, victims: list[str], spoil: Callable[[Victim], None]
-) -> tuple[Victim, RunReport]:
-    """Build after spoiling the second article; its neighbours must come out whole."""
-    victim = Victim(source, victims[1])
-    spoil(victim)
+def built_beside(source: Path, healthy: set[str]) -> RunReport:
+    """A build after something was spoilt; its neighbours must come out whole."""
     out = source.parent / "out"
     report = build(source, out)
     assert report.balanced
-    healthy = {row["article_id"] for row in rows(out, "articles")}
-    assert healthy >= {victims[0], victims[2], victims[3]}
+    assert {row["article_id"] for row in rows(out, "articles")} >= healthy
     assert verify(str(out)).ok
-    return victim, report
+    return report
 
 
 def png(width: int, height: int) -> bytes:
@@ -173,22 +168,6 @@ ARTICLE_FAULTS: dict[str, tuple[Callable[[Victim], None], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", ARTICLE_FAULTS)
-def test_an_article_is_rejected(name: str, source: Path, victims: list[str]) -> None:
-    spoil, stage, reason = ARTICLE_FAULTS[name]
-    victim, report = spoilt(source, victims, spoil)
-    mine = [
-        row for row in rows(source.parent / "out", "rejects") if row["article_id"] == victim.article
-    ]
-    assert [(row["stage"], row["reason"], row["item"]) for row in mine] == [
-        (stage, reason, victim.article)
-    ]
-    assert mine[0]["detail"] or reason in ("empty", "xml_missing")
-    assert (report.articles_rejected, report.articles_deferred) == (1, 0)
-    again = build(source, source.parent / "out")
-    assert again.articles_skipped == again.articles_requested  # a reject is for good
-
-
 IMAGE_FAULTS: dict[str, tuple[Callable[[Victim], None], str]] = {
     "no file": (lambda v: (v.folder / v.media()).unlink(), "media_missing"),
     "a truncated image": (lambda v: v.write_media(jpeg()[:-800]), "truncated"),
@@ -213,96 +192,130 @@ IMAGE_FAULTS: dict[str, tuple[Callable[[Victim], None], str]] = {
 }
 
 
+SECRET = "do not read me"
+
+
+def names_a_secret(victim: Victim) -> None:
+    """An external entity in the XML."""
+    secret = victim.source.parent / "secret.txt"
+    secret.write_text(SECRET)
+    doctype = f'<!DOCTYPE article [<!ENTITY leak SYSTEM "file://{secret}">]>'.encode()
+    declaration = b'<?xml version="1.0" encoding="UTF-8"?>'
+    body = victim.xml()[victim.xml().index(b"<article") :]
+    start = body.index(b"<body>") + len(b"<body>")
+    victim.write_xml(declaration + doctype + body[:start] + b"<p>&leak;</p>" + body[start:])
+
+
+FAULTS = {
+    **{name: spoil for name, (spoil, _) in IMAGE_FAULTS.items()},
+    **{name: spoil for name, (spoil, *_) in ARTICLE_FAULTS.items()},
+    "an external entity": names_a_secret,
+}
+
+
+@dataclass
+class Spoilt:
+    """A build with every fault, each in an article of its own, and healthy ones between them."""
+
+    out: Path
+    report: RunReport
+    victims: dict[str, Victim]
+
+    def rejects(self, name: str) -> list[dict[str, Any]]:
+        article = self.victims[name].article
+        return [row for row in rows(self.out, "rejects") if row["article_id"] == article]
+
+
+@pytest.fixture(scope="module")
+def spoilt(sample: Path, victims: list[str], tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
+    source = tmp_path_factory.mktemp("spoilt") / "source"
+    shutil.copytree(sample, source)
+    healthy = set(victims[::6])
+    others = [Victim(source, article) for article in victims if article not in healthy]
+    chosen = dict(zip(FAULTS, others, strict=False))
+    assert len(chosen) == len(FAULTS)
+    for name, victim in chosen.items():
+        FAULTS[name](victim)
+    return Spoilt(source.parent / "out", built_beside(source, healthy), chosen)
+
+
+@pytest.mark.parametrize("name", ARTICLE_FAULTS)
+def test_an_article_is_rejected(name: str, spoilt: Spoilt) -> None:
+    _, stage, reason = ARTICLE_FAULTS[name]
+    (mine,) = spoilt.rejects(name)
+    assert (mine["stage"], mine["reason"], mine["item"]) == (stage, reason, mine["article_id"])
+    assert mine["detail"] or reason in ("empty", "xml_missing")
+
+
+def test_rejects_are_for_good(spoilt: Spoilt, sample: Path) -> None:
+    ordinary = json.loads((sample / "truth.json").read_text())["articles"]
+    before = sum(one["outcome"] == "reject" for one in ordinary)
+    assert spoilt.report.articles_rejected == len(ARTICLE_FAULTS) + before
+    assert spoilt.report.articles_deferred == 0
+    assert spoilt.report.complete
+    again = build(spoilt.out.parent / "source", spoilt.out)
+    assert again.articles_skipped == again.articles_requested
+
+
 @pytest.mark.parametrize("name", IMAGE_FAULTS)
-def test_an_image_is_rejected(name: str, source: Path, victims: list[str]) -> None:
-    spoil, reason = IMAGE_FAULTS[name]
-    victim, report = spoilt(source, victims, spoil)
-    out = source.parent / "out"
-    assert reason in {
-        row["reason"]
-        for row in rows(out, "rejects")
-        if (row["article_id"], row["stage"]) == (victim.article, "image")
-    }
-    assert pair_id(victim.article, victim.media()) not in {row["pair_id"] for row in rows(out, "pairs")}
-    assert report.complete
+def test_an_image_is_rejected(name: str, spoilt: Spoilt) -> None:
+    _, reason = IMAGE_FAULTS[name]
+    victim = spoilt.victims[name]
+    assert reason in {row["reason"] for row in spoilt.rejects(name) if row["stage"] == "image"}
+    pairs = {row["pair_id"] for row in rows(spoilt.out, "pairs")}
+    assert pair_id(victim.article, victim.media()) not in pairs
 
 
-@pytest.mark.parametrize("what", ["XML", "image"])
-def test_bytes_that_belie_their_md5_wait_for_the_next_run(
-    what: str, source: Path, victims: list[str]
-) -> None:
-    good: dict[str, bytes] = {}
-
-    def spoil(victim: Victim) -> None:
-        good["XML"] = victim.xml()
-        good["image"] = (victim.folder / victim.media()).read_bytes()
-        if what == "XML":
-            victim.write_xml(victim.xml().replace(b"</article>", b"<!-- x --></article>"), honest=False)
-        else:
-            victim.write_media(jpeg(), honest=False)
-
-    victim, report = spoilt(source, victims, spoil)
-    assert report.articles_deferred == 1
-    assert not report.complete
-    ((article, why),) = report.deferred
-    assert article == victim.article
-    assert "MD5" in why
-    out = source.parent / "out"
-    assert victim.article not in {
-        row["article_id"] for row in rows(out, "articles") + rows(out, "rejects")
-    }
-    if what == "XML":
-        victim.write_xml(good["XML"], honest=False)
-    else:
-        victim.write_media(good["image"], honest=False)
-    again = build(source, out)
-    assert (again.articles, again.articles_skipped) == (1, again.articles_requested - 1)
-    assert verify(str(out)).ok
-
-
-def test_an_external_entity_is_dropped_and_never_read(source: Path, victims: list[str]) -> None:
-    secret = source.parent / "secret.txt"
-    secret.write_text("do not read me")
-
-    def spoil(victim: Victim) -> None:
-        doctype = f'<!DOCTYPE article [<!ENTITY leak SYSTEM "file://{secret}">]>'.encode()
-        declaration = b'<?xml version="1.0" encoding="UTF-8"?>'
-        body = victim.xml()[victim.xml().index(b"<article") :]
-        start = body.index(b"<body>") + len(b"<body>")
-        victim.write_xml(declaration + doctype + body[:start] + b"<p>&leak;</p>" + body[start:])
-
-    victim, report = spoilt(source, victims, spoil)
-    assert report.complete
-    out = source.parent / "out"
-    found = rows(out, "articles") + rows(out, "rejects")
-    assert "do not read me" not in json.dumps(found, default=str)
-    (article,) = [row for row in rows(out, "articles") if row["article_id"] == victim.article]
+def test_an_external_entity_is_dropped_and_never_read(spoilt: Spoilt) -> None:
+    victim = spoilt.victims["an external entity"]
+    found = rows(spoilt.out, "articles") + rows(spoilt.out, "rejects")
+    assert SECRET not in json.dumps(found, default=str)
+    (article,) = [row for row in rows(spoilt.out, "articles") if row["article_id"] == victim.article]
     assert any("leak" in warning for warning in article["warnings"])
+
+
+def test_bytes_that_belie_their_md5_wait_for_the_next_run(source: Path, victims: list[str]) -> None:
+    """XML of one article, an image of another."""
+    out, xml, image = source.parent / "out", Victim(source, victims[1]), Victim(source, victims[2])
+    good_xml, good_image = xml.xml(), (image.folder / image.media()).read_bytes()
+    xml.write_xml(good_xml.replace(b"</article>", b"<!-- x --></article>"), honest=False)
+    image.write_media(jpeg(), honest=False)
+    report = built_beside(source, {victims[0], victims[3]})
+    assert report.articles_deferred == 2
+    assert not report.complete
+    assert {article for article, _ in report.deferred} == {xml.article, image.article}
+    assert all("MD5" in why for _, why in report.deferred)
+    written = {row["article_id"] for row in rows(out, "articles") + rows(out, "rejects")}
+    assert not written & {xml.article, image.article}
+    xml.write_xml(good_xml, honest=False)
+    image.write_media(good_image, honest=False)
+    again = build(source, out)
+    assert (again.articles, again.articles_skipped) == (2, again.articles_requested - 2)
+    assert verify(str(out)).ok
 
 
 def test_an_article_of_many_large_images_is_cut_at_its_limit(source: Path, victims: list[str]) -> None:
     """400 images of 5 MB: what is over the article's limit is refused, image by image."""
     count, size = 400, 5_000_000
 
-    def spoil(victim: Victim) -> None:
-        figures, urls = [], []
-        image = jpeg() + b"\0" * (size - len(jpeg()))
-        first = victim.folder / "large0.jpg"
-        first.write_bytes(image)
-        digest = hashlib.md5(image, usedforsecurity=False).hexdigest()
-        for number in range(count):
-            name = f"large{number}.jpg"
-            if number:
-                (victim.folder / name).hardlink_to(first)
-            urls.append(f"s3://pmc-oa-opendata/{victim.article}/{name}?md5={digest}")
-            figures.append(
-                f'<fig id="L{number}"><caption><p>Large.</p></caption>'
-                f'<graphic xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="{name}"/></fig>'
-            )
-        victim.write_metadata(media_urls=[*victim.metadata["media_urls"], *urls])
-        victim.write_xml(victim.xml().replace(b"</body>", "".join(figures).encode() + b"</body>"))
-
-    victim, report = spoilt(source, victims, spoil)
+    victim = Victim(source, victims[1])
+    figures, urls = [], []
+    image = jpeg() + b"\0" * (size - len(jpeg()))
+    first = victim.folder / "large0.jpg"
+    first.write_bytes(image)
+    digest = hashlib.md5(image, usedforsecurity=False).hexdigest()
+    for number in range(count):
+        name = f"large{number}.jpg"
+        if number:
+            (victim.folder / name).hardlink_to(first)
+        urls.append(f"s3://pmc-oa-opendata/{victim.article}/{name}?md5={digest}")
+        figures.append(
+            f'<fig id="L{number}"><caption><p>Large.</p></caption>'
+            f'<graphic xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="{name}"/></fig>'
+        )
+    victim.write_metadata(media_urls=[*victim.metadata["media_urls"], *urls])
+    victim.write_xml(victim.xml().replace(b"</body>", "".join(figures).encode() + b"</body>"))
+    report = built_beside(source, {victims[0], victims[2], victims[3]})
     assert report.complete
     out = source.parent / "out"
     large = [r for r in rows(out, "pairs") if r["pair_id"].startswith(f"{victim.article}/large")]
