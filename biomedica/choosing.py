@@ -15,6 +15,8 @@ from biomedica.options import (
     Debug,
     Endpoint,
     Inventory,
+    MaxBytes,
+    MaxRequests,
     Quiet,
     RootOption,
     Settings,
@@ -50,6 +52,8 @@ def snapshot(
         ),
     ] = True,
     inventory: Inventory = None,
+    max_requests: MaxRequests = None,
+    max_bytes: MaxBytes = None,
     config: Config = None,
     settings: Settings = None,
     endpoint_url: Endpoint = None,
@@ -77,6 +81,8 @@ def snapshot(
         store__endpoint_url=endpoint_url,
         fetch__endpoint_url=source_endpoint_url,
         runtime__address=address,
+        budget__max_requests=max_requests,
+        budget__max_bytes=max_bytes,
     )
     known = load_config(BuildConfig, config, overrides)
     report = run_snapshot(known, metadata=metadata, inventory=inventory, quiet=quiet, debug=debug)

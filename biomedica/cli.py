@@ -29,6 +29,8 @@ from biomedica.options import (
     Config,
     Debug,
     Endpoint,
+    MaxBytes,
+    MaxRequests,
     Models,
     Quiet,
     ReportPath,
@@ -194,6 +196,8 @@ def build(
         typer.Option(help="Those that meet a DuckDB condition on the metadata; in place of --ids."),
     ] = None,
     model: Models = None,
+    max_requests: MaxRequests = None,
+    max_bytes: MaxBytes = None,
     config: Config = None,
     settings: Settings = None,
     endpoint_url: Endpoint = None,
@@ -221,6 +225,8 @@ def build(
         store__endpoint_url=endpoint_url,
         fetch__endpoint_url=source_endpoint_url,
         runtime__address=address,
+        budget__max_requests=max_requests,
+        budget__max_bytes=max_bytes,
         report=str(report) if report else None,
     )
     _end_run(run_build(load_config(BuildConfig, config, overrides), quiet=quiet, debug=debug), as_json)

@@ -13,6 +13,8 @@ from biomedica.options import (
     Debug,
     Endpoint,
     Inventory,
+    MaxBytes,
+    MaxRequests,
     Models,
     Quiet,
     ReportPath,
@@ -44,6 +46,8 @@ def update(
     ] = False,
     inventory: Inventory = None,
     model: Models = None,
+    max_requests: MaxRequests = None,
+    max_bytes: MaxBytes = None,
     config: Config = None,
     settings: Settings = None,
     endpoint_url: Endpoint = None,
@@ -77,6 +81,8 @@ def update(
         store__endpoint_url=endpoint_url,
         fetch__endpoint_url=source_endpoint_url,
         runtime__address=address,
+        budget__max_requests=max_requests,
+        budget__max_bytes=max_bytes,
         report=str(report) if report else None,
     )
     done = run_update(load_config(UpdateConfig, config, overrides), quiet=quiet, debug=debug)

@@ -20,6 +20,8 @@ __all__ = [
     "Debug",
     "Endpoint",
     "Inventory",
+    "MaxBytes",
+    "MaxRequests",
     "Models",
     "Quiet",
     "ReportPath",
@@ -55,6 +57,22 @@ Inventory = Annotated[
         "--inventory/--list",
         help="Take the newest inventory, or list the source. Default: a bucket's inventory where it has "
         "one, the listing of a folder.",
+    ),
+]
+MaxRequests = Annotated[
+    int | None,
+    typer.Option(
+        "--max-requests",
+        min=1,
+        help="End the run when so many requests were sent to the source's bucket; the next run goes on.",
+    ),
+]
+MaxBytes = Annotated[
+    str | None,
+    typer.Option(
+        "--max-bytes",
+        metavar="SIZE",
+        help="End the run when so many bytes came from the source's bucket: 10GB, 500MiB.",
     ),
 ]
 Endpoint = Annotated[str | None, typer.Option("--endpoint-url", help="S3 endpoint other than AWS.")]

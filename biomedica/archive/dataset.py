@@ -23,7 +23,8 @@ from biomedica.config import StoreConfig, as_place
 from biomedica.errors import ConfigError, StoreError
 from biomedica.query import ask, check_query, column_names, nearest, running, select_statement
 from biomedica.schema import embeddings_table, table_schema
-from biomedica.store import KEYED_TABLES, Dataset
+from biomedica.store import KEYED_TABLES, Dataset, dataset_terms
+from biomedica.terms import Terms
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -73,6 +74,11 @@ class Archive:
         """The slugs of the models that have embeddings here."""
         prefix = embeddings_table("")
         return tuple(t.removeprefix(prefix) for t in self._dataset.tables if t.startswith(prefix))
+
+    @property
+    def terms(self) -> Terms:
+        """Where the articles come from, how current they are, and what NLM's terms ask to be said."""
+        return dataset_terms(self._dataset)
 
     def articles(self, columns: Sequence[str] | None = None, where: str | None = None) -> Selection:
         """Rows of `articles` (see `schema.ARTICLES`). where: a DuckDB condition on a row.

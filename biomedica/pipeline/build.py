@@ -31,8 +31,10 @@ from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.schema import embeddings_table
 from biomedica.sources import Source, open_source
 from biomedica.sources.inventory import snapshot_name
-from biomedica.store import Dataset, DatasetWriter, open_storage, table_of
+from biomedica.store import Dataset, DatasetWriter, Storage, open_storage, table_of
 from biomedica.store.scope import Scope, read_scope, write_scope
+from biomedica.store.terms import origin_note, write_terms
+from biomedica.terms import day_of
 
 __all__ = ["Build", "run_build"]
 
@@ -71,6 +73,7 @@ class Build:
 
     def _run(self, models: list[ModelInfo]) -> None:
         dataset = self._opened()
+        self.before = dataset.note if dataset is not None else {}
         source = open_source(self.config.source, self.config.fetch, self.budget.account)
         self.source_uri = source.uri
         self.listed = snapshot_name(datetime.datetime.now(datetime.UTC))
@@ -157,12 +160,22 @@ class Build:
         if plan.chunks_skipped:
             progress.note(f"{plan.chunks_skipped:,} of {plan.chunks:,} shards done before")
         note: dict[str, Any] = {"command": self.command, "build_digest": self.digest}
-        note |= {"source": self.source_uri, "listed": self.listed}
+        note |= self._origin(writer.storage)
         if self.scope is not None:
             scope = replace(self.scope, source=self.source_uri)
             note["selection"] = write_scope(writer.storage, scope)
         seconds = self.config.runtime.commit_seconds
         return Committer(writer, self.report, progress, seconds, note, workers, staged=self.staged)
+
+    def _origin(self, storage: Storage, *, whole: bool = False) -> dict[str, Any]:
+        """What a version says of where its rows come from, with its terms beside the tables.
+
+        whole: every row is as the source listed it this time.
+        """
+        note = origin_note({} if whole else self.before, self.source_uri, self.listed)
+        note["sources"] = sorted({*note["sources"], *self.before.get("sources", ())})
+        today = datetime.datetime.now(datetime.UTC)
+        return note | {"terms": write_terms(storage, note, day_of(today) or "")}
 
     def _build(self, graph: Graph, shards: Sequence[ShardSpec], committer: Committer) -> None:
         """Three passes: all shards; those that failed article by article; once more.

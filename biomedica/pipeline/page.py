@@ -28,7 +28,7 @@ from biomedica.reporting import (
     sample_pairs,
     write_page,
 )
-from biomedica.store import Dataset, open_storage
+from biomedica.store import Dataset, dataset_terms, open_storage
 from biomedica.upkeep import UpdateConfig
 
 __all__ = ["REPORTS", "reported"]
@@ -211,6 +211,7 @@ def _read_examples(page: RunPage, config: JobConfig, report: RunReport) -> None:
     try:
         dataset = Dataset.open_if_exists(config.dataset, config.store)
         if dataset is not None:
+            page.terms = dataset_terms(dataset).sections
             page.examples = reject_examples(dataset, record.rejecting)
             page.sample = sample_pairs(dataset, PAIRS_SHOWN, SIDE, set(record.shards.items))
     except (StoreError, Deferred) as error:

@@ -257,7 +257,9 @@ class _Update(Build):
         retracted = _retracted(staged) & _ids(after, done.changed) - _retracted(self.published)
         self.report.changes = done.counts | {"retracted": len(retracted)}
         record = write_changes(staged.storage, after, done, retracted)
-        committer.publish(files, self.report.changes | self._run_counts(), changes=record)
+        origin = self._origin(staged.storage, whole=not self.report.articles_deferred)
+        counts = self.report.changes | self._run_counts()
+        committer.publish(files, counts, changes=record, **origin)
 
     def _run_counts(self) -> dict[str, int]:
         names = ("articles", "articles_rejected", "articles_deferred", "pairs", "rejects")

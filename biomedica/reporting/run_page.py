@@ -92,6 +92,8 @@ class RunPage:
     rejects: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, Sequence[RejectExample]] = field(default_factory=dict)
     sample: Sequence[SampledPair] = ()
+    terms: Sequence[tuple[str, str]] = ()
+    """what the dataset says of its origin, by heading (`biomedica.terms`)"""
     unread: str | None = None
     """why examples and sample could not be read"""
     store: StoreConfig = field(default_factory=StoreConfig)
@@ -156,6 +158,9 @@ def _outcome(page: RunPage) -> str:
     """How the run ended, in a few words."""
     if page.stopped is not None:
         return "stopped before its end"
+    if page.counts["budget"] is not None:
+        waiting = counted(page.counts["articles_deferred"], "article")
+        return f"ended by its budget of {page.counts['budget']}, {waiting} deferred"
     waits = [
         counted(page.counts[name], word) + f" {state}"
         for name, word, state in (

@@ -36,10 +36,14 @@ def print_snapshot(values: Mapping[str, Any]) -> None:
     row("  wrong or withdrawn", "metadata_rejected")
     row("  gone", "metadata_gone")
     row("  deferred", "metadata_deferred")
+    row("    over the budget", "metadata_over_budget", always=False)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     deferred = values.get("deferred", [])
     for article, why in deferred[:SHOWN]:
         console.print(f"deferred: {article}  {why}", markup=False)
-    if deferred:
+    if values.get("budget"):
+        spent = f"the budget of {values['budget']} (budget.max_{values['budget']}) is spent"
+        console.print(f"{spent}: the same command goes on")
+    elif deferred:
         console.print("run the same command again for what is deferred")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from biomedica.archive import Archive
+from biomedica.terms import Terms
 
 __all__ = ["Statistics", "statistics"]
 
@@ -61,6 +62,7 @@ class Statistics:
     counts: dict[str, Counts]
     quantiles: dict[str, list[float] | None]
     embeddings: dict[str, int]
+    terms: Terms
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -71,6 +73,7 @@ class Statistics:
             "embeddings": self.embeddings,
             **{name: dict(counts) for name, counts in self.counts.items() if name != "rejects"},
             "rejects_by_reason": dict(self.counts["rejects"]),
+            "terms": self.terms.to_dict(),
         }
 
 
@@ -89,4 +92,6 @@ def statistics(archive: Archive) -> Statistics:
     embeddings = {
         model: archive.embeddings(model, columns=["pair_id"]).count() for model in archive.models
     }
-    return Statistics(archive.uri, archive.version, totals, counts, quantiles, embeddings)
+    return Statistics(
+        archive.uri, archive.version, totals, counts, quantiles, embeddings, archive.terms
+    )

@@ -50,6 +50,8 @@ def print_run(values: dict[str, Any]) -> None:
             ("  rejected", values["articles_rejected"]),
             ("  deferred", values["articles_deferred"]),
         ]
+    if values["articles_over_budget"]:
+        rows.append(("    over the budget", values["articles_over_budget"]))
     rows += [("pairs", values["pairs"]), ("rejects", values["rejects"])]
     if values["pairs_embedded"]:
         rows.append(("pairs of earlier runs embedded", values["pairs_embedded"]))
@@ -60,7 +62,7 @@ def print_run(values: dict[str, Any]) -> None:
     rows += [
         ("shards failed", values["shards_failed"]),
         ("media read", f"{values['media_read']:,} files, {values['bytes_read'] / 1e6:,.1f} MB in all"),
-        ("requests to the source", values["requests"]),
+        ("requests to the source", _requests(values)),
         ("time", f"{seconds:.1f} s"),
         ("dataset", values["dataset"]),
         ("version", values["version"]),
@@ -71,14 +73,34 @@ def print_run(values: dict[str, Any]) -> None:
     _warn_untrained(console, values["untrained_models"])
     for slug in values["models_not_run"]:
         console.print(f"nothing was embedded by {escape(slug)}: `biomedica embed` adds what is new")
-    if values["articles_deferred"]:
+    _say_budget(console, values)
+    if values["deferred"]:
         console.print(
             "deferred, and taken again by the same command once what is said here has passed:"
         )
         for article, why in values["deferred"][:LONG_LIST]:
             console.print(f"  {article}  {escape(why)}")
-        if values["articles_deferred"] > LONG_LIST:
-            console.print(f"  and {values['articles_deferred'] - LONG_LIST:,} more")
+        others = values["articles_deferred"] - values["articles_over_budget"] - LONG_LIST
+        if others > 0:
+            console.print(f"  and {others:,} more")
+
+
+def _requests(values: dict[str, Any]) -> str:
+    counts = [("retries", values["retries"]), ("met SlowDown", values["slow_downs"])]
+    some = ", ".join(f"{count:,} {what}" for what, count in counts if count)
+    return f"{values['requests']:,}" + (f" ({some})" if some else "")
+
+
+def _say_budget(console: Console, values: dict[str, Any]) -> None:
+    if values["budget"] is None:
+        return
+    spent = f"the budget of {values['budget']} (budget.max_{values['budget']}) is spent"
+    console.print(
+        f"{spent}: {values['articles_over_budget']:,} articles were not started, or not read to their end; "
+        "the same command goes on with them"
+    )
+    if not values["articles"] + values["articles_rejected"]:
+        console.print("not one article was read to its end: give the next run a larger one")
 
 
 def _warn_untrained(console: Console, slugs: Iterable[str]) -> None:
@@ -105,6 +127,7 @@ def print_statistics(found: Statistics) -> None:
     if found.embeddings:
         console.print(_grid("embeddings", found.embeddings.items()))
     _warn_untrained(console, [slug for slug in found.embeddings if "untrained" in slug])
+    console.print(_grid("terms", [(heading.lower(), text) for heading, text in found.terms.sections]))
 
 
 def _counts(title: str, counts: Sequence[tuple[str, int]]) -> Table:

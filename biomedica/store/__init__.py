@@ -14,6 +14,7 @@ from biomedica.store.history import VersionEntry, history
 from biomedica.store.keyed import KeyedTable, Merged, keyed_rows
 from biomedica.store.shards import KEYED_TABLES, DataFile, is_sharded, table_of, write_file
 from biomedica.store.storage import Storage, open_storage
+from biomedica.store.terms import dataset_terms
 from biomedica.store.vacuum import VacuumReport, parse_duration, vacuum
 from biomedica.store.verify import Finding, Report, verify
 from biomedica.store.writer import DatasetWriter
@@ -34,6 +35,7 @@ __all__ = [
     "VersionEntry",
     "VersionInfo",
     "current_shards",
+    "dataset_terms",
     "done_articles",
     "history",
     "is_sharded",

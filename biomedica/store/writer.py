@@ -28,7 +28,7 @@ from biomedica.store.storage import Storage, open_storage
 
 __all__ = ["DatasetWriter"]
 
-_CARRIED = ("selection", "source", "listed")
+_CARRIED = ("selection", "source", "sources", "listed", "listed_from", "terms")
 """What the note of each version says until another one says otherwise."""
 
 _TRIES = 20

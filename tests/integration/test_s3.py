@@ -131,6 +131,7 @@ def last_object(out: str) -> dict[str, Any]:
 
 KEYS = re.compile(
     r"biomedica\.json|_selections/[0-9a-f]{16}\.(json|parquet)|_reports/[^/]+\.html"
+    r"|_terms/[0-9]{4}-[0-9-]{5}T[0-9-]{8}Z-[0-9a-f]{8}\.md"
     r"|(articles|pairs|rejects|superseded|embeddings/[^/]+)/"
     r"(_delta_log/(\d{20}(\.checkpoint)?\.(json|parquet)|_last_checkpoint)|[0-9a-f]{16}-[0-9a-f]{16}\.parquet)"
 )
