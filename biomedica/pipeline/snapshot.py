@@ -222,20 +222,11 @@ class _Update:
 
     def _specs(self, listing: pa.Table, rows: Any, work: MetadataWork) -> list[ShardSpec]:
         part = listing.take(pa.array(rows)).combine_chunks()
-        columns = (part[name].to_pylist() for name in ("pmcid", "version", "input_digest"))
-        holdings = [
-            Holding(
-                str(ArticleId(pmcid, version)),
-                digest.hex(),
-                ",".join(work.replaces.get(article_key(pmcid, version), ())),
-            )
-            for pmcid, version, digest in zip(*columns, strict=True)
-        ]
         size = self.config.runtime.articles_per_shard
-        step = size or min(ARTICLES_A_SHARD, max(10, -(-len(holdings) // 32)))
+        step = size or min(ARTICLES_A_SHARD, max(10, -(-len(rows) // 32)))
         return [
-            ShardSpec.of(self.digest, holdings[start : start + step])
-            for start in range(0, len(holdings), step)
+            ShardSpec.of(self.digest, _holdings(part.slice(start, step), work))
+            for start in range(0, len(rows), step)
         ]
 
     def _committer(self, total: int, workers: int) -> Committer:
@@ -258,3 +249,16 @@ class _Update:
         if file is not None:
             self.report.version = self.writer.commit([file], self._note)
         return len(rows)
+
+
+def _holdings(listing: pa.Table, work: MetadataWork) -> list[Holding]:
+    """Some rows of a listing as work. A holding takes some 300 bytes, its text in a spec 50."""
+    columns = (listing[name].to_pylist() for name in ("pmcid", "version", "input_digest"))
+    return [
+        Holding(
+            str(ArticleId(pmcid, version)),
+            digest.hex(),
+            ",".join(work.replaces.get(article_key(pmcid, version), ())),
+        )
+        for pmcid, version, digest in zip(*columns, strict=True)
+    ]
