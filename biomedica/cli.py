@@ -44,7 +44,7 @@ from biomedica.options import (
     read_overrides,
 )
 from biomedica.outcome import Exit, emit, end
-from biomedica.planned import calibrate
+from biomedica.planned import calibrate, plan
 
 if TYPE_CHECKING:
     from biomedica.pipeline import RunReport
@@ -301,5 +301,18 @@ def verify(
         raise typer.Exit(Exit.INCOMPLETE)
 
 
-for command in (snapshot, ids, update, enrich, log, compact, vacuum, stats, show, inspect, calibrate):
+for command in (
+    snapshot,
+    ids,
+    update,
+    enrich,
+    log,
+    compact,
+    vacuum,
+    stats,
+    show,
+    inspect,
+    calibrate,
+    plan,
+):
     app.command()(command)
