@@ -156,7 +156,12 @@ def _summary(report: Mapping[str, Any], command: str) -> list[str]:
     if command == "update":
         changes = [f"{count:,} {kind}" for kind, count in r["changes"].items() if count]
         lines.insert(0, f"articles: {', '.join(changes)}" if changes else "no change was published")
-    if r["articles_deferred"]:
+    if r["budget"]:
+        lines.append(
+            f"the budget of {r['budget']} is spent, {r['articles_over_budget']:,} articles wait: {command} "
+            "again to go on"
+        )
+    if r["deferred"]:
         article, why = r["deferred"][0]
         lines.append(f"deferred for a passing fault, {command} again to take them: {article} ({why})…")
     if r["shards_failed"]:

@@ -481,6 +481,23 @@ def asked(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[BuildConfig
     return calls
 
 
+def test_a_budget_that_ended_a_run_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And that none of the articles it stopped has a reason of its own does no harm."""
+    report = RunReport(
+        articles_requested=9, articles=2, articles_deferred=7, articles_over_budget=7,
+        budget="requests", version=4, dataset=str(root),
+    )  # fmt: skip
+    monkeypatch.setattr(biomedica.pipeline, "run_build", lambda *_, **__: report)
+    archive = biomedica.build("s3://bucket", root, options={"budget.max_requests": 9})
+    said = capsys.readouterr().err.splitlines()
+    assert said[1:] == ["the budget of requests is spent, 7 articles wait: build again to go on"]
+    shown = archive._repr_html_()
+    assert "The budget of requests is spent: 7 articles wait" in shown
+    assert "passing fault" not in shown
+
+
 def test_update_takes_what_a_notebook_has(
     root: Path,
     asked: list[tuple[BuildConfig, bool]],

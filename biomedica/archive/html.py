@@ -69,13 +69,19 @@ def _run(report: Mapping[str, Any]) -> str:
         f"{report['pairs']:,} pairs and {report['rejects']:,} rejects written in "
         f"{report['seconds']:.0f} s</div>"
     )
-    if report["articles_deferred"]:
+    if report.get("budget"):
+        text += _warning(
+            f"The budget of {report['budget']} is spent: {report['articles_over_budget']:,} articles wait "
+            "for another run with the same settings."
+        )
+    if report["deferred"]:
         whys = "".join(
             f'<li><span style="{_MONO}">{_text(article)}</span> {_text(cut(why, 200))}</li>'
             for article, why in report["deferred"][:5]
         )
         text += _warning(
-            f"{report['articles_deferred']:,} articles wait for another run, after a passing fault: "
+            f"{report['articles_deferred'] - report.get('articles_over_budget', 0):,} articles wait for "
+            "another run, after a passing fault: "
             f'build again with the same settings.<ul style="margin:2px 0 0 18px">{whys}</ul>'
         )
     if report["shards_failed"]:

@@ -21,6 +21,7 @@ from biomedica.reporting import (
     SampledPair,
     Series,
     SlowShard,
+    print_run,
     run_page,
 )
 from biomedica.reporting.run_page import show_command
@@ -71,6 +72,31 @@ def test_a_stopped_run_says_so_and_what_it_did_not_reach() -> None:
     assert "no space left for /d" in shown
     assert "not reached 39" in shown
     assert "7 articles and 30 pairs that were made after the last commit do not count" in shown
+
+
+def test_a_budget_that_ended_a_run_is_told_and_its_articles_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = counts(
+        articles_requested=100, articles=10, articles_deferred=90, articles_over_budget=89,
+        deferred=[("PMC1.1", "timed out")], budget="bytes", requests=70, retries=3, slow_downs=2,
+    )  # fmt: skip
+    shown = words(checked(run_page(page(counts=made))))
+    assert "Ended by its budget of bytes, 90 articles deferred" in shown
+    assert "of these over the budget 89" in shown
+    assert "89 articles not started, or not read to the end. The same command goes on" in shown
+    assert "requests to the source 70 retries 3 that met SlowDown 2" in shown
+    print_run(made)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "over the budget 89" in told
+    assert "the budget of bytes (budget.max_bytes) is spent: 89 articles were not started" in told
+    assert "70 (3 retries, 2 met SlowDown)" in told
+    assert "PMC1.1 timed out" in told
+    assert "a larger one" not in told
+    print_run(counts(articles_deferred=4, articles_over_budget=4, budget="requests"))
+    assert "not one article was read to its end: give the next run a larger one" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_deferred_articles_and_failed_shards_are_named_with_reasons() -> None:
