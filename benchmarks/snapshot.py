@@ -3,9 +3,12 @@
 Makes two inventories as PMC's bucket holds them (a manifest and gzipped CSV files, rows in no
 order), takes a snapshot of each into a dataset, and goes through their difference, each step in a
 process of its own. Goals: a snapshot in a few minutes and 1 GiB, the difference in 60 seconds, on
-two cores.
+two cores. With --articles the first day is also a dataset of that many articles, all columns but the
+ids and digests empty, and what an update does first is measured: what the dataset holds against the
+snapshot of the second day.
 
-    python benchmarks/snapshot.py [--rows 10000000] [--files 5] [--folder DIR] [--json]
+    python benchmarks/snapshot.py [--rows 10000000] [--files 5] [--articles] [--a-shard 2000]
+        [--folder DIR] [--json]
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +31,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
+from biomedica.schema import table_schema
 from biomedica.sources import open_source
 from biomedica.sources.inventory import take_snapshot
 from biomedica.sources.reports import INVENTORY
-from biomedica.store import open_storage
+from biomedica.store import DataFile, Dataset, DatasetWriter, open_storage, write_file
+from biomedica.store.held import difference as held_difference
+from biomedica.store.held import held_articles
 from biomedica.store.keep_snapshot import keep_snapshot
 from biomedica.store.snapshots import difference, open_snapshot
 
 DAYS = ("2026-09-01T01-00Z", "2026-09-02T01-00Z")
+BUILD = "b" * 16
 CHANGED, GONE, NEW = 1_000, 10_000, 500
 """one row in so many"""
 
@@ -52,11 +60,16 @@ def state(rows: int, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (176_000 + numbers)[order], versions[order], etags[order]
 
 
-def text_of(pmcids: np.ndarray, versions: np.ndarray, etags: np.ndarray) -> pa.Table:
-    """Rows as the CSV of S3 Inventory has them."""
+def hex_of(etags: np.ndarray) -> pa.Array:
+    """The ETag of a number: 32 hex digits."""
     mixed = (etags + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     halves = np.column_stack([mixed, mixed ^ np.uint64(0xD1B54A32D192ED03)])
     hexed = np.frombuffer(halves.tobytes().hex().encode(), "S32").astype(object)
+    return pa.array(hexed, pa.binary()).cast("string")
+
+
+def text_of(pmcids: np.ndarray, versions: np.ndarray, etags: np.ndarray) -> pa.Table:
+    """Rows as the CSV of S3 Inventory has them."""
     keys = pc.binary_join_element_wise(
         "metadata/PMC", pa.array(pmcids).cast("string"), ".", pa.array(versions).cast("string"),
         ".json", "",
@@ -64,9 +77,7 @@ def text_of(pmcids: np.ndarray, versions: np.ndarray, etags: np.ndarray) -> pa.T
     times = pa.array(1_767_000_000_000 + (etags % np.uint64(1 << 34)).astype(np.int64))
     stamps = pc.strftime(times.cast(pa.timestamp("ms")), "%Y-%m-%dT%H:%M:%SZ")
     bucket = pa.array(["pmc-oa-opendata"] * len(keys))
-    return pa.table(
-        {"b": bucket, "k": keys, "t": stamps, "e": pa.array(hexed, pa.binary()).cast("string")}
-    )
+    return pa.table({"b": bucket, "k": keys, "t": stamps, "e": hex_of(etags)})
 
 
 def write_inventory(root: Path, rows: int, files: int, day: int) -> None:
@@ -95,6 +106,49 @@ def write_inventory(root: Path, rows: int, files: int, day: int) -> None:
         "files": listed,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def write_articles(root: Path, rows: int, a_shard: int) -> None:
+    """The first day as a dataset, by the writer of shards."""
+    pmcids, versions, etags = state(rows, 0)
+    order = np.argsort(pmcids, kind="stable")
+    schema = table_schema("articles")
+
+    def write(number: int) -> DataFile | None:
+        part = order[number * a_shard : (number + 1) * a_shard]
+        names = pa.array(pmcids[part]).cast("string")
+        digits = pa.array(versions[part]).cast("string")
+        shard = f"{number:016x}"
+        known = {
+            "article_id": pc.binary_join_element_wise("PMC", names, ".", digits, ""),
+            "input_digest": hex_of(etags[part]),
+            "build_digest": pa.array([BUILD] * len(part)),
+            "shard": pa.array([shard] * len(part)),
+        }
+        columns = [known.get(one.name, pa.nulls(len(part), one.type)) for one in schema]
+        table = pa.Table.from_arrays(columns, names=schema.names).cast(schema)
+        return write_file(writer.storage, "articles", shard, table)
+
+    with DatasetWriter.begin(root / "dataset") as writer, ThreadPoolExecutor(2) as pool:
+        files = [one for one in pool.map(write, range(-(-rows // a_shard))) if one is not None]
+        writer.commit(files, {"command": "build"})
+
+
+def compare_articles(root: Path) -> dict[str, object]:
+    """As an update does it before it knows what there is to do."""
+    clock = [time.perf_counter()]
+    dataset = Dataset.open(root / "dataset")
+    listing = open_snapshot(dataset.storage, f"{DAYS[1][:-1]}-00Z").listing()
+    clock.append(time.perf_counter())
+    held = held_articles(dataset)
+    clock.append(time.perf_counter())
+    found = held_difference(held, listing, BUILD)
+    clock.append(time.perf_counter())
+    names = ("listing_seconds", "held_seconds", "difference_seconds")
+    seconds = {name: round(b - a, 1) for name, a, b in zip(names, clock, clock[1:], strict=False)}
+    counts = {name: found.counts[name] for name in ("new", "changed", "gone")}
+    whole = round(clock[-1] - clock[0], 1)
+    return {"seconds": whole, **seconds, "peak_mib": peak_mib(), "held": len(held), **counts}
 
 
 def peak_mib() -> int:
@@ -148,31 +202,42 @@ def expected(rows: int) -> dict[str, int]:
     return {"changed": changed, "gone": int((~kept).sum()), "new": rows // NEW}
 
 
-def in_process(step: str, root: Path, rows: int, files: int) -> dict[str, object]:
+def in_process(step: str, root: Path, given: argparse.Namespace) -> dict[str, object]:
     command = [sys.executable, __file__, "--step", step, "--folder", str(root)]
-    command += ["--rows", str(rows), "--files", str(files)]
+    command += [f"--rows={given.rows}", f"--files={given.files}", f"--a-shard={given.a_shard}"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     values: dict[str, object] = json.loads(done.stdout)
     return values
 
 
-def run_step(step: str, root: Path, rows: int, files: int) -> dict[str, object]:
-    kind, _, number = step.partition("-")
+def run_step(given: argparse.Namespace) -> dict[str, object]:
+    root: Path = given.folder
+    kind, _, number = given.step.partition("-")
     if kind == "write":
-        write_inventory(root / "source", rows, files, int(number))
+        write_inventory(root / "source", given.rows, given.files, int(number))
         return {}
-    return take(root) if kind == "take" else compare(root)
+    if kind == "articles":
+        write_articles(root, given.rows, given.a_shard)
+        return {}
+    return {"take": take, "compare": compare, "held": compare_articles}[kind](root)
 
 
-def measure(root: Path, rows: int, files: int) -> dict[str, object]:
+def measure(root: Path, given: argparse.Namespace) -> dict[str, object]:
     (root / "source" / "metadata").mkdir(parents=True, exist_ok=True)
     (root / "source" / "metadata" / "PMC1.1.json").write_text("{}")  # the mark of the layout
-    values: dict[str, object] = {"rows": rows, "files": files}
+    values: dict[str, object] = {"rows": given.rows, "files": given.files}
     for day in (0, 1):
-        in_process(f"write-{day}", root, rows, files)
-        values[f"snapshot_{day + 1}"] = in_process(f"take-{day}", root, rows, files)
-    values["difference"] = found = in_process("compare", root, rows, files)
-    assert {name: found.get(name, 0) for name in expected(rows)} == expected(rows), found
+        in_process(f"write-{day}", root, given)
+        values[f"snapshot_{day + 1}"] = in_process(f"take-{day}", root, given)
+    steps = {"difference": "compare"}
+    if given.articles:
+        in_process("articles", root, given)
+        steps["against_dataset"] = "held"
+    for name, step in steps.items():
+        values[name] = found = in_process(step, root, given)
+        assert {kind: found.get(kind, 0) for kind in expected(given.rows)} == expected(given.rows), (
+            found
+        )
     return values
 
 
@@ -182,15 +247,18 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="keep the data here; default: a temporary folder")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--articles", action="store_true", help="also against a dataset")
+    parser.add_argument("--a-shard", type=int, default=2000, help="articles a shard of that dataset")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.step:
-        print(json.dumps(run_step(given.step, given.folder, given.rows, given.files)))
+        print(json.dumps(run_step(given)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        values = measure(given.folder or Path(folder), given.rows, given.files)
-    for name in ("snapshot_1", "snapshot_2", "difference"):
-        print(name, " ".join(f"{key}={value}" for key, value in values[name].items()))  # type: ignore[union-attr]
+        values = measure(given.folder or Path(folder), given)
+    for name, found in values.items():
+        if isinstance(found, dict):
+            print(name, " ".join(f"{key}={value}" for key, value in found.items()))
     if given.json:
         print(json.dumps(values))
 

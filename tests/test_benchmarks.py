@@ -82,12 +82,15 @@ def test_it_runs_on_the_sample() -> None:
 
 def test_snapshots_of_generated_inventories_differ_as_they_should() -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "snapshot.py"), "--rows", "30000", "--json"]
+    command += ["--articles", "--a-shard", "1000"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=250)
     values = json.loads(done.stdout.splitlines()[-1])
     assert values["snapshot_1"]["rows"] == 30_000
     found = {name: values["difference"][name] for name in ("new", "changed", "gone")}
     assert found == {"new": 60, "changed": 30, "gone": 3}
     assert found == {name: values["snapshot_2"][name] for name in found}
+    assert found == {name: values["against_dataset"][name] for name in found}
+    assert values["against_dataset"]["held"] == 30_000
     assert values["difference"]["peak_mib"] > 0
 
 

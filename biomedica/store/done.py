@@ -28,6 +28,7 @@ from biomedica.store.storage import fault
 __all__ = [
     "CurrentShards",
     "Done",
+    "article_level",
     "current_shards",
     "done_articles",
     "keys_of_ids",
@@ -100,7 +101,7 @@ def done_articles(dataset: Dataset, build_digest: str) -> Done:
     def compact(table: str, rows: pa.Table) -> tuple[Keys, Digests]:
         import pyarrow.compute as pc
 
-        mine = _article_level(table, rows.filter(pc.equal(rows["build_digest"], build_digest)))
+        mine = article_level(table, rows.filter(pc.equal(rows["build_digest"], build_digest)))
         digests, good = _digests_of_hex(mine["input_digest"])
         return keys_of_ids(mine["article_id"])[good], digests[good]
 
@@ -152,7 +153,7 @@ def current_shards(dataset: Dataset, keys: Keys) -> CurrentShards:
     found_shards: list[npt.NDArray[np.int32]] = []
 
     def select(table: str, rows: pa.Table) -> tuple[Keys, pa.ChunkedArray]:
-        mine = _article_level(table, rows)
+        mine = article_level(table, rows)
         held = keys_of_ids(mine["article_id"])
         at = np.searchsorted(wanted, held)
         at[at == len(wanted)] = 0
@@ -222,7 +223,7 @@ def _read(filesystem: Any, path: str, columns: Sequence[str]) -> pa.Table:
         raise fault(error, "read", path) from None
 
 
-def _article_level(table: str, rows: pa.Table) -> pa.Table:
+def article_level(table: str, rows: pa.Table) -> pa.Table:
     """Of rejects, those that stand for a whole article."""
     if table != "rejects":
         return rows

@@ -7,6 +7,8 @@ digests 16 bytes, as in `done`: ten million of each fit into 280 MB.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from biomedica.ids import split_key
 from biomedica.sources.keys import digests_of_hex
 from biomedica.sources.protocol import LISTING
 from biomedica.store.dataset import Dataset
-from biomedica.store.done import keys_of_ids, listing_keys
+from biomedica.store.done import article_level, keys_of_ids, listing_keys, live_parts
 
 __all__ = ["Difference", "Held", "difference", "held_articles"]
 
@@ -89,26 +91,52 @@ class Difference:
 
 def held_articles(dataset: Dataset) -> Held:
     """Everything that a dataset holds. Raises StoreError or Deferred where it cannot be read."""
-    import pyarrow.compute as pc
-
-    columns = ["article_id", "input_digest", "build_digest"]
-    whole = pc.field("stage").isin(["source", "parse"]) & (pc.field("item") == pc.field("article_id"))
+    rejected = list(live_parts(dataset, "rejects", _part))
+    room = sum(rows for _, _, rows in dataset.files("articles"))
+    room += sum(len(part.keys) for part in rejected)
+    # filled in place: lists of parts and their joins would double the peak
+    keys, builds = np.empty(room, np.int64), np.empty(room, np.int32)
+    digests = np.empty((2, room), np.uint64)
     names: dict[str, int] = {}
-    keys: list[Keys] = [np.empty(0, np.int64)]
-    digests = [np.empty((0, 2), np.uint64)]
-    builds = [np.empty(0, np.int32)]
-    for table, condition in (("articles", None), ("rejects", whole)):
-        for batch in dataset.batches(table, columns=columns, filter=condition, batch_size=1 << 17):
-            keys.append(keys_of_ids(batch.column("article_id")))
-            read = digests_of_hex(batch.column("input_digest"))[0]
-            digests.append(np.ascontiguousarray(read).view(np.uint64))
-            coded = batch.column("build_digest").dictionary_encode()
-            code = [names.setdefault(name, len(names)) for name in coded.dictionary.to_pylist()]
-            builds.append(np.array(code, np.int32)[coded.indices.to_numpy()])
-    joined = np.concatenate(keys)
-    _, order = np.unique(joined, return_index=True)
-    halves = np.ascontiguousarray(np.concatenate(digests)[order].T)
-    return Held(joined[order], halves, np.concatenate(builds)[order], tuple(names))
+    count = 0
+    for part in chain(live_parts(dataset, "articles", _part), rejected):
+        stop = count + len(part.keys)
+        code = [names.setdefault(name, len(names)) for name in part.names]
+        keys[count:stop], digests[:, count:stop] = part.keys, part.digests.T
+        builds[count:stop] = np.array(code, np.int32)[part.builds]
+        count = stop
+    del rejected
+    keys, digests, builds = keys[:count], digests[:, :count], builds[:count]
+    if np.any(keys[1:] < keys[:-1]):
+        order = np.argsort(keys, kind="stable")
+        for column in (keys, *digests, builds):
+            column[:] = column[order]
+    twice = np.flatnonzero(keys[1:] == keys[:-1]) + 1
+    if len(twice):
+        keys, builds = np.delete(keys, twice), np.delete(builds, twice)
+        digests = np.delete(digests, twice, axis=1)
+    return Held(keys, digests, builds, tuple(names))
+
+
+class _Part(NamedTuple):
+    """Some files' articles. digests: uint64 (n, 2); builds: places in `names`."""
+
+    keys: Keys
+    digests: npt.NDArray[np.uint64]
+    builds: npt.NDArray[np.int32]
+    names: list[str]
+
+
+def _part(table: str, rows: pa.Table) -> _Part:
+    whole = article_level(table, rows)
+    read, _ = digests_of_hex(whole["input_digest"].combine_chunks())
+    coded = whole["build_digest"].combine_chunks().dictionary_encode()
+    return _Part(
+        keys_of_ids(whole["article_id"]),
+        np.ascontiguousarray(read).view(np.uint64),
+        coded.indices.to_numpy(),
+        coded.dictionary.to_pylist(),
+    )
 
 
 def difference(held: Held, wanted: pa.Table, build_digest: str) -> Difference:
