@@ -10,6 +10,7 @@ from biomedica.annotation.agreement import (
     measure_agreement,
 )
 from biomedica.annotation.ballots import MISSING, Ballots, count_ballots
+from biomedica.annotation.propagate import Propagation
 from biomedica.annotation.reliability import DawidSkene, Reliability, dawid_skene, estimate_reliability
 from biomedica.annotation.resolve import (
     Answer,
@@ -19,6 +20,13 @@ from biomedica.annotation.resolve import (
     model_answers,
     resolve_clusters,
     resolved_answers,
+)
+from biomedica.annotation.spread import (
+    BIN_COUNTS,
+    SPREADS,
+    cluster_spreads,
+    count_distances,
+    merge_counts,
 )
 from biomedica.annotation.taxonomy import (
     Concept,
@@ -59,7 +67,9 @@ from biomedica.annotation.votes import (
 )
 
 __all__ = [
+    "BIN_COUNTS",
     "MISSING",
+    "SPREADS",
     "Agreement",
     "Answer",
     "Ballots",
@@ -72,6 +82,7 @@ __all__ = [
     "Level",
     "PanelSubtype",
     "PanelType",
+    "Propagation",
     "Reliability",
     "Replacement",
     "Suggestion",
@@ -79,8 +90,10 @@ __all__ = [
     "Translated",
     "Vote",
     "check_vote",
+    "cluster_spreads",
     "contradictions",
     "count_ballots",
+    "count_distances",
     "current_under",
     "current_votes",
     "dawid_skene",
@@ -97,6 +110,7 @@ __all__ = [
     "masi_distance",
     "masi_distances",
     "measure_agreement",
+    "merge_counts",
     "model_answers",
     "read_votes_table",
     "resolve_clusters",
