@@ -75,10 +75,10 @@ def article_facts(article: Article, found: Inspection) -> Iterator[tuple[str, st
     yield "licence", _license(found)
     yield "source", found.source_uri or "–"
     if found.media is not None:
-        yield "files", file_words(found)
+        yield "files", _file_words(found)
 
 
-def file_words(found: Inspection) -> str:
+def _file_words(found: Inspection) -> str:
     """How many graphics of figures have a file, why the others have none, which images are left."""
     files, left = found.files().values(), len(found.unreferenced_media())
     reasons = sorted(Counter(one.reason for one in files if one.reason).items())
