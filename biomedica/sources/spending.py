@@ -105,10 +105,16 @@ class Account:
     """
 
     def __init__(self, lend: Lend | None = None) -> None:
-        self.traffic = Traffic()
+        self._requests = self._retries = self._slow_downs = self._bytes = 0
         self._lend = lend
         self._loan: Loan | None = None
         self._lock = threading.Lock()
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was asked so far."""
+        with self._lock:
+            return Traffic(self._requests, self._retries, self._slow_downs, self._bytes)
 
     def send(self, *, retry: bool = False) -> None:
         """One request is about to be sent. Raises OverBudget: it must not be."""
@@ -121,7 +127,8 @@ class Account:
                     raise OverBudget(loan.lacks)
                 if loan.requests is not None:
                     self._loan = Loan(loan.requests - 1, loan.bytes)
-            self.traffic += Traffic(requests=1, retries=int(retry))
+            self._requests += 1
+            self._retries += retry
 
     def receive(self, count: int) -> None:
         """So many bytes have come."""
@@ -130,12 +137,12 @@ class Account:
                 loan = self._loan or Loan(0, 0)  # given up while this was in flight
                 if loan.bytes is not None:
                     self._loan = Loan(loan.requests, loan.bytes - count)
-            self.traffic += Traffic(bytes_received=count)
+            self._bytes += count
 
     def slow_down(self) -> None:
         """One request met SlowDown."""
         with self._lock:
-            self.traffic += Traffic(slow_downs=1)
+            self._slow_downs += 1
 
     def borrow(self) -> str | None:
         """Take a loan where there is none; what it lacks, None where it can be spent."""

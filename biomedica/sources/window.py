@@ -82,4 +82,5 @@ class Gate:
                 self._flying -= 1
                 if slot.slow is not None:
                     self._window.slowed(slot.cuts) if slot.slow else self._window.succeeded()
-                self._changed.notify_all()
+                # after a cut, one that is let through may find too many in flight: it waits again
+                self._changed.notify(max(1, self._window.size - self._flying))
