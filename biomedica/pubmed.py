@@ -49,3 +49,10 @@ class EnrichConfig(JobConfig):
 
     pubmed: PubmedConfig = PubmedConfig()
     fetch: FetchConfig = FetchConfig()
+
+    @field_validator("report")
+    @classmethod
+    def _without_page(cls, report: str | None) -> str | None:
+        if report is not None:
+            raise ValueError("enrich makes no page of pairs and rejects: leave it out, --json says all")
+        return report

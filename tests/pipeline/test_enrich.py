@@ -311,6 +311,15 @@ def test_the_command(root: Path, server: Eutils) -> None:
     assert "there before" in done.stdout
 
 
+def test_a_page_that_would_not_be_made_is_refused(root: Path, server: Eutils) -> None:
+    told = [*command(root, server), "--set=report=page.html"]
+    done = subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "leave it out, --json says all" in line
+    assert server.forms == []
+
+
 def test_the_command_that_cannot_start(root: Path, server: Eutils) -> None:
     told = [word for word in command(root, server) if word not in ("--email", EMAIL)]
     done = subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
