@@ -1,5 +1,5 @@
 """The dataset follows its source on a Ray, by the commands that a user types. In buckets, and with
-many changes: test_update_s3. What an update takes in detail: tests/pipeline/test_update.py.
+many changes: test_update_s3. What an update takes in detail: tests/pipeline/update/test_update.py.
 """
 
 from __future__ import annotations
