@@ -9,8 +9,19 @@ from biomedica.annotation.agreement import (
     masi_distances,
     measure_agreement,
 )
+from biomedica.annotation.audit import (
+    AUDIT_SAMPLE,
+    AuditDraw,
+    Precision,
+    draw_sample,
+    label_precision,
+    merge_draws,
+    stratified_wilson_interval,
+    wilson_interval,
+)
 from biomedica.annotation.ballots import MISSING, Ballots, count_ballots
 from biomedica.annotation.propagate import Propagation
+from biomedica.annotation.queue import Standing, cluster_standings, next_clusters
 from biomedica.annotation.reliability import DawidSkene, Reliability, dawid_skene, estimate_reliability
 from biomedica.annotation.resolve import (
     Answer,
@@ -67,11 +78,13 @@ from biomedica.annotation.votes import (
 )
 
 __all__ = [
+    "AUDIT_SAMPLE",
     "BIN_COUNTS",
     "MISSING",
     "SPREADS",
     "Agreement",
     "Answer",
+    "AuditDraw",
     "Ballots",
     "Change",
     "Concept",
@@ -82,15 +95,18 @@ __all__ = [
     "Level",
     "PanelSubtype",
     "PanelType",
+    "Precision",
     "Propagation",
     "Reliability",
     "Replacement",
+    "Standing",
     "Suggestion",
     "Taxonomy",
     "Translated",
     "Vote",
     "check_vote",
     "cluster_spreads",
+    "cluster_standings",
     "contradictions",
     "count_ballots",
     "count_distances",
@@ -98,10 +114,12 @@ __all__ = [
     "current_votes",
     "dawid_skene",
     "disagreements",
+    "draw_sample",
     "estimate_reliability",
     "fleiss_kappa",
     "item_agreement",
     "krippendorff_alpha",
+    "label_precision",
     "labels_to_biomedica",
     "load_mapping",
     "load_taxonomy",
@@ -111,10 +129,13 @@ __all__ = [
     "masi_distances",
     "measure_agreement",
     "merge_counts",
+    "merge_draws",
     "model_answers",
+    "next_clusters",
     "read_votes_table",
     "resolve_clusters",
     "resolved_answers",
+    "stratified_wilson_interval",
     "taxonomy_from_yaml",
     "translate",
     "votes_from_biomedica",
@@ -123,4 +144,5 @@ __all__ = [
     "votes_table",
     "votes_to_csv",
     "votes_to_parquet",
+    "wilson_interval",
 ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from biomedica.annotation.taxonomy import Level, Replacement, Taxonomy
 from biomedica.annotation.translation import Translated, current_under
 from biomedica.annotation.votes import Item, Vote, check_vote, current_votes
+from biomedica.errors import ConfigError
 
 __all__ = ["MISSING", "Ballots", "Codes", "count_ballots"]
 
@@ -75,16 +75,6 @@ class Ballots:
         holds = np.array([concept_id in one for one in values] + [False], np.int32)
         return np.where(codes == MISSING, MISSING, holds[codes]).astype(np.int32)
 
-    @cached_property
-    def not_sure(self) -> npt.NDArray[np.bool_]:
-        """(items, annotators): who said that they are not sure."""
-        place = {name: number for number, name in enumerate(self.annotators)}
-        found = np.zeros((len(self.items), len(self.annotators)), np.bool_)
-        for row, votes in enumerate(self.votes):
-            for vote in votes:
-                found[row, place[vote.annotator]] = vote.is_not_sure
-        return found
-
 
 def count_ballots(
     events: Iterable[Vote],
@@ -97,7 +87,8 @@ def count_ballots(
     """The votes that count among all events, under a taxonomy.
 
     about: votes on clusters (of one run, or of all) or on images. mappings: of `load_mapping`, for votes
-    under older taxonomies. Raises ConfigError where a vote cannot be translated.
+    under older taxonomies. Raises ConfigError where a vote cannot be translated, or
+    names what the taxonomy of its own version lacks.
     """
     chosen = (
         vote
@@ -108,7 +99,7 @@ def count_ballots(
     translated = current_under(chosen, taxonomy, mappings)
     kept = [(one.of, one.vote) for one in translated if one.vote is not None]
     for _, vote in kept:
-        check_vote(vote, taxonomy)
+        _check(vote, taxonomy)
     cast = [(of, vote) for of, vote in kept if not vote.is_adjudication]
     decided = _adjudications([(of, vote) for of, vote in kept if vote.is_adjudication])
     items = tuple(sorted({vote.item for _, vote in kept}))
@@ -140,6 +131,16 @@ def count_ballots(
         adjudication_ids={item: of.vote_id for item, (of, _) in decided.items()},
         to_review=tuple(one for one in translated if one.needs_review),
     )
+
+
+def _check(vote: Vote, taxonomy: Taxonomy) -> None:
+    try:
+        check_vote(vote, taxonomy)
+    except ConfigError as error:
+        raise ConfigError(
+            f"a vote of {vote.annotator} is not of this taxonomy: {error}; a taxonomy whose ids change "
+            "needs a new version, with `replaces`"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)

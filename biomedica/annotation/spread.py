@@ -39,6 +39,7 @@ SPREADS = pa.schema(
 _GROWTH = 1.02
 _SMALLEST, _LARGEST = 1e-9, 1e12
 _LOG = float(np.log(_GROWTH))
+_BIN_BITS, _BIN_ZERO = 12, 2048  # bins run from -1048 to 1396
 
 
 def count_distances(batch: pa.RecordBatch | pa.Table) -> pa.Table:
@@ -59,11 +60,16 @@ def merge_counts(parts: Iterable[pa.Table]) -> pa.Table:
 
 
 def _summed(columns: list[npt.NDArray[Any]]) -> pa.Table:
+    """Counts by cluster and bin, sorted; the two are one key, whose lower bits are the bin."""
     clusters, bins, counts = (np.asarray(one).astype(np.int64) for one in columns)
-    keys, of_key = np.unique(np.stack([clusters, bins]), axis=1, return_inverse=True)
-    sums = np.zeros(keys.shape[1], np.int64)
-    np.add.at(sums, of_key.reshape(-1), counts)
-    arrays = [pa.array(keys[0], pa.int32()), pa.array(keys[1], pa.int32()), pa.array(sums)]
+    keys, of_key = np.unique((clusters << _BIN_BITS) + (bins + _BIN_ZERO), return_inverse=True)
+    sums = np.zeros(len(keys), np.int64)
+    np.add.at(sums, of_key, counts)
+    arrays = [
+        pa.array(keys >> _BIN_BITS, pa.int32()),
+        pa.array((keys & ((1 << _BIN_BITS) - 1)) - _BIN_ZERO, pa.int32()),
+        pa.array(sums),
+    ]
     return pa.Table.from_arrays(arrays, schema=BIN_COUNTS)
 
 
