@@ -6,6 +6,7 @@ A run that is killed leaves its work to the next one.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -68,13 +69,15 @@ def run_update(config: UpdateConfig, *, quiet: bool = False, debug: bool = False
 
 def _scope(config: UpdateConfig, dataset: Dataset) -> Scope:
     """What the dataset takes: what is asked for now, else what it has recorded."""
-    recorded = read_scope(dataset)
-    asked = scope_of(config, recorded)
     if config.everything or config.ids is not None or config.where is not None:
-        return asked
+        recorded = None
+        with contextlib.suppress(StoreError):  # lost: it is given anew, as that fault advises
+            recorded = read_scope(dataset)
+        return scope_of(config, recorded)
+    recorded = read_scope(dataset)
     if recorded is None:
         raise ConfigError(UNSELECTED.format(root=dataset.storage.root))
-    return replace(recorded, versions=asked.versions)
+    return replace(recorded, versions=scope_of(config, recorded).versions)
 
 
 def _settled(config: UpdateConfig, scope: Scope) -> UpdateConfig:

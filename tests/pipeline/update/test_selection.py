@@ -15,7 +15,7 @@ from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline import update as pipeline_update
 from biomedica.sources.inventory import take_snapshot
 from biomedica.store import Dataset, snapshots
-from biomedica.store.scope import read_scope
+from biomedica.store.scope import SELECTIONS, read_scope
 from biomedica.upkeep import UpdateConfig
 from tests.comparing import assert_same, rows, sound
 from tests.evolving import Evolution, edit
@@ -144,11 +144,11 @@ def test_settings_that_exclude_each_other(tmp_path: Path) -> None:
     assert issubclass(UpdateConfig, JobConfig)
 
 
-SELECTIONS: list[dict[str, Any]] = [{}, {"where": "n_media > 0"}, {"ids": True}]
+CHOICES: list[dict[str, Any]] = [{}, {"where": "n_media > 0"}, {"ids": True}]
 
 
 @pytest.mark.parametrize("versions", ["latest", "published_first"])
-@pytest.mark.parametrize("selection", SELECTIONS, ids=["all", "where", "ids"])
+@pytest.mark.parametrize("selection", CHOICES, ids=["all", "where", "ids"])
 def test_one_version_of_each_article(
     sample: Path, tmp_path: Path, selection: dict[str, Any], versions: str
 ) -> None:
@@ -195,3 +195,15 @@ def test_the_policy_of_versions_is_kept_until_an_update_changes_it(
     report = update(source, out, everything=True, select__versions="latest")
     assert (report.changes["new"], report.changes["gone"]) == (0, 1)
     assert update(source, out, everything=True).changes == {}
+
+
+def test_a_selection_that_is_lost_is_given_anew(sample: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(sample, out, names_of(sample)[:2], select__versions="latest")
+    for path in (out / SELECTIONS).glob("*.json"):
+        path.unlink()
+    with pytest.raises(StoreError, match="give the dataset's selection anew"):
+        update(sample, out)
+    report = update(sample, out, ids=names_of(sample)[:3], select__versions="latest")
+    assert (report.changes["new"], report.changes["gone"]) == (1, 0)
+    assert update(sample, out).changes == {}
