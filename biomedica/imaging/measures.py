@@ -93,13 +93,15 @@ def _is_grey(bands: npt.NDArray[np.uint8]) -> bool:
 def _edge_density(grey: npt.NDArray[np.uint8]) -> float:
     """Twice the gradient is held as whole numbers: inner pixels two apart, border pixels one apart."""
     luminance = grey.astype(np.float32)
-    steep = np.zeros_like(luminance)
-    for values, squares in ((luminance, steep), (luminance.T, steep.T)):
-        if len(values) < 2:
-            continue
-        twice = np.empty_like(values)
-        np.subtract(values[2:], values[:-2], out=twice[1:-1])
-        twice[0] = 2 * (values[1] - values[0])
-        twice[-1] = 2 * (values[-1] - values[-2])
-        np.add(squares, np.square(twice), out=squares)
-    return int((steep > EDGE).sum()) / grey.size
+    steep, twice = np.zeros_like(luminance), np.empty_like(luminance)
+    if len(luminance) > 1:
+        np.subtract(luminance[2:], luminance[:-2], out=steep[1:-1])
+        steep[0] = 2 * (luminance[1] - luminance[0])
+        steep[-1] = 2 * (luminance[-1] - luminance[-2])
+        np.square(steep, out=steep)
+    if luminance.shape[1] > 1:
+        np.subtract(luminance[:, 2:], luminance[:, :-2], out=twice[:, 1:-1])
+        twice[:, 0] = 2 * (luminance[:, 1] - luminance[:, 0])
+        twice[:, -1] = 2 * (luminance[:, -1] - luminance[:, -2])
+        steep += np.square(twice, out=twice)
+    return np.count_nonzero(steep > EDGE) / grey.size

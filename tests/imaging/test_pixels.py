@@ -73,6 +73,25 @@ def test_reduced_images_are_close_to_open_clip(crop, size, image_format, photogr
     assert distance(found, open_clip_pixels(data, spec)) < 1.0
 
 
+@pytest.mark.parametrize("crop", ["center", "squash", "pad"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(
+    "size", [(320, 240), (241, 317), (2, 2), (1, 9), (5, 3), (150, 101), (801, 603), (1500, 1402)]
+)
+def test_grey_pixels_are_those_of_the_same_picture_in_rgb(
+    crop, interpolation, size, photograph, encoded, limits
+):
+    """Grey has a way of its own to be scaled, which gives the same bits, sharp edges included."""
+    spec = PixelSpec(224, crop=crop, interpolation=interpolation, fill=7)
+    soft = photograph(*size).convert("L")
+    for grey in (soft, soft.point(lambda level: 255 * (level % 16 > 3))):
+        found, wanted = (
+            decode(encoded(image, "png"), limits, (spec,)).pixels[0]
+            for image in (grey, grey.convert("RGB"))
+        )
+        assert np.array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("spec_size", [336, 448])
 def test_larger_models_get_finer_pixels(spec_size, photograph, encoded, limits):
     data = encoded(photograph(1300, 1000), "jpeg", quality=95)
