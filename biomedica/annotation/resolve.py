@@ -194,9 +194,10 @@ def _resolve(
     else:
         ruled = majority_answers(ballots, config.least_votes)
     answered = _answered(ballots, config.least_votes)
+    judged = QUESTIONS if config.rule == "majority" else tuple(models or ())
     for place, item in enumerate(ballots.items):
         answer = ruled[place]
-        open_ = [one for one in QUESTIONS if answered[one][place] and not answer.answers(one)]
+        open_ = [one for one in judged if answered[one][place] and not answer.answers(one)]
         decision = ballots.adjudications.get(item)
         if decision is not None:
             answer = _adjudicated(answer, decision, ballots.taxonomy)
@@ -337,13 +338,14 @@ def disagreements(labels: pa.Table, sizes: Mapping[int, int] | None = None) -> l
     """Clusters of a table of schema CLUSTER_LABELS that wait for an adjudicator, the most urgent first.
 
     A cluster is here if a question is disputed, if votes contradict the taxonomy, or if majority and
-    model name other concepts; not where an adjudicator has decided all. Disputed ones come first, then
+    model both name concepts, and others; not where an adjudicator has decided all. Disputed ones come first, then
     by images in doubt: size x (1 - agreement). sizes: images by cluster_id; without them all are alike.
     """
     found = []
     for row in labels.to_pylist():
         majority, model = row["majority"], row["dawid_skene"]
-        differ = any(majority[f"{one}_concepts"] != model[f"{one}_concepts"] for one in _LEVELS)
+        named = ((majority[f"{one}_concepts"], model[f"{one}_concepts"]) for one in _LEVELS)
+        differ = any(one and other and one != other for one, other in named)
         doubt = bool(row["contradictions"]) or differ
         if row["status"] == "adjudicated" or not (row["disputed"] or doubt):
             continue

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from biomedica.annotation import count_ballots, dawid_skene, estimate_reliability
+from biomedica.annotation import (
+    count_ballots,
+    dawid_skene,
+    estimate_reliability,
+    majority_answers,
+    model_answers,
+)
 from biomedica.annotation.ballots import MISSING, Codes
 from tests.annotation.casting import TAXONOMY, cast
 
@@ -83,6 +89,8 @@ tables = arrays.arrays(
 @given(tables, st.randoms())
 @settings(deadline=None, max_examples=100)
 def test_the_posterior_never_falls_and_order_does_not_matter(codes: Codes, random) -> None:  # type: ignore[no-untyped-def]
+    tied = dawid_skene(codes, 3, groups=np.arange(len(codes)) % 3, shared=(1, 2))
+    assert (np.diff(tied.log_posterior) > -1e-9 * (1 + np.abs(tied.log_posterior[1:]))).all()
     model = dawid_skene(codes, 3)
     steps = np.diff(model.log_posterior)
     assert (steps > -1e-9 * (1 + np.abs(model.log_posterior[1:]))).all()
@@ -119,8 +127,41 @@ def test_each_question_has_its_annotators() -> None:
     assert local.answers == (400, 400, 400)
 
 
+def test_the_model_beats_the_majority_on_many_rare_concepts() -> None:
+    """600 clusters, 119 concepts as unequal as real ones, three votes each of five annotators."""
+    rng = np.random.default_rng(1)
+    concepts = TAXONOMY.ids("local")
+    shares = 1 / np.arange(1, len(concepts) + 1)
+    shares /= shares.sum()
+    planted = {"ann": 0.95, "ben": 0.9, "eva": 0.85, "max": 0.7, "tom": 0.5}
+    truth = [concepts[one] for one in rng.choice(len(concepts), 600, p=shares)]
+    votes = [
+        cast(
+            str(name),
+            item,
+            right if rng.random() < planted[name] else concepts[rng.choice(len(concepts), p=shares)],
+        )
+        for item, right in enumerate(truth)
+        for name in rng.choice(list(planted), 3, replace=False)
+    ]
+    ballots = count_ballots(votes, TAXONOMY)
+    models = estimate_reliability(ballots)
+    sensitivity = models["local"].model.confusion[:, 1, 1]
+    by_chance = float((shares**2).sum())
+    expected = [one + (1 - one) * by_chance for one in planted.values()]
+    assert sensitivity == pytest.approx(expected, abs=0.06)
+    answers = {"majority": majority_answers(ballots), "model": model_answers(ballots, models)}
+    right = {
+        name: sum(one.local_concepts == (truth[place],) for place, one in enumerate(found))
+        for name, found in answers.items()
+    }
+    assert right["model"] > right["majority"] > 500
+
+
 def test_items_that_nobody_answered_have_no_probability() -> None:
     votes = [cast("ann", 1, "maps"), cast("ann", 2, is_not_sure=True)]
+    assert estimate_reliability(count_ballots(votes, TAXONOMY)) == {}  # one answer tells nothing
+    votes.append(cast("ben", 1, "maps"))
     found = estimate_reliability(count_ballots(votes, TAXONOMY))
     assert set(found) == {"global", "mixed"}
     assert np.isnan(found["global"].probability).tolist() == [[False], [True]]

@@ -159,6 +159,12 @@ def test_the_model_stands_beside_the_majority() -> None:
         resolved_answers(ballots, ResolveConfig(rule="dawid_skene"))
 
 
+def test_without_a_model_its_rule_leaves_questions_open() -> None:
+    """One vote a cluster says nothing of the annotators."""
+    row = resolve(cast("ann", 1, "map"), cast("ben", 2, "map"), rule="dawid_skene")[1]
+    assert (row["status"], row["disputed"], row["majority"]["local_concepts"]) == ("open", [], ["map"])
+
+
 def test_a_question_stays_open_below_the_least_votes() -> None:
     row = resolve(cast("ann", 1, "map"), least_votes=2)[1]
     assert (row["status"], row["local_concepts"], row["disputed"]) == ("open", [], [])
