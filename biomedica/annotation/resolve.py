@@ -194,7 +194,7 @@ def _resolve(
     else:
         ruled = majority_answers(ballots, config.least_votes)
     answered = _answered(ballots, config.least_votes)
-    judged = QUESTIONS if config.rule == "majority" else tuple(models or ())
+    judged = [one for one in QUESTIONS if config.rule == "majority" or one in (models or ())]
     for place, item in enumerate(ballots.items):
         answer = ruled[place]
         open_ = [one for one in judged if answered[one][place] and not answer.answers(one)]

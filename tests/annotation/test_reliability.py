@@ -128,7 +128,7 @@ def test_each_question_has_its_annotators() -> None:
 
 
 def test_the_model_beats_the_majority_on_many_rare_concepts() -> None:
-    """600 clusters, 119 concepts as unequal as real ones, three votes each of five annotators."""
+    """600 clusters, 119 concepts as unequal as real ones, four votes each of five annotators."""
     rng = np.random.default_rng(1)
     concepts = TAXONOMY.ids("local")
     shares = 1 / np.arange(1, len(concepts) + 1)
@@ -142,7 +142,7 @@ def test_the_model_beats_the_majority_on_many_rare_concepts() -> None:
             right if rng.random() < planted[name] else concepts[rng.choice(len(concepts), p=shares)],
         )
         for item, right in enumerate(truth)
-        for name in rng.choice(list(planted), 3, replace=False)
+        for name in rng.choice(list(planted), 4, replace=False)
     ]
     ballots = count_ballots(votes, TAXONOMY)
     models = estimate_reliability(ballots)
@@ -155,7 +155,7 @@ def test_the_model_beats_the_majority_on_many_rare_concepts() -> None:
         name: sum(one.local_concepts == (truth[place],) for place, one in enumerate(found))
         for name, found in answers.items()
     }
-    assert right["model"] > right["majority"] > 500
+    assert right["model"] > right["majority"] + 40
 
 
 def test_items_that_nobody_answered_have_no_probability() -> None:
