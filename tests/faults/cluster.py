@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,11 @@ class Cluster:
     token: str = field(repr=False)
     process: subprocess.Popen[bytes]
 
+    def environment(self) -> dict[str, str]:
+        """What a command needs to run here."""
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
+        return {"RAY_ADDRESS": self.address, **token}
+
     def ends_actors(self) -> bool:
         """Whether the actors of drivers that are no more end, too."""
         deadline = time.monotonic() + END_SECONDS
@@ -41,7 +47,7 @@ class Cluster:
         return True
 
 
-def actors_below(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+def actors_below(process: subprocess.Popen[bytes] | ForkServerProcess) -> list[psutil.Process]:
     """The actors of Ray Data among the children of a driver, or of a head."""
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):

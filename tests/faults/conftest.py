@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,26 @@ import pytest
 from biomedica.config import BuildConfig, StoreConfig, load_config
 from biomedica.store import Dataset, open_storage, verify
 from tests.faults.cluster import Cluster, cluster
+from tests.faults.driver import build_on_ray
 from tests.integration.conftest import checkpoint, sample
 from tests.seaweed import Endpoint, binary
 
-__all__ = ["Driver", "Place", "checkpoint", "driver", "place", "ray_head", "sample"]
+__all__ = ["Driver", "Place", "checkpoint", "driver", "place", "processes", "ray_head", "sample"]
 
 ROOT = Path(__file__).parents[2]
+
+
+IMPORTED = [
+    "boto3",
+    "deltalake",
+    "duckdb",
+    "obstore",
+    "pandas",
+    "pytest",
+    "ray.data",
+    "scipy.fftpack",
+    "tests.faults.driver",
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,10 @@ class Place:
 
     def __truediv__(self, name: str) -> Place:
         return replace(self, uri=f"{self.uri}/{name}")
+
+    @property
+    def kind(self) -> str:
+        return "s3" if self.uri.startswith("s3://") else "folder"
 
     def open(self) -> Dataset:
         return Dataset.open(self.uri, self.store)
@@ -57,12 +76,13 @@ class Place:
 class Driver:
     """Starts builds as child processes, each with a local Ray of its own or on the cluster given."""
 
-    def __init__(self, folder: Path, cluster: Cluster | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, processes: ForkServerContext, folder: Path, cluster: Cluster | None = None
+    ) -> None:
+        self.processes = processes
         self.errors = folder / "stderr.txt"
         self.cluster = cluster
         self.token = cluster.token if cluster else secrets.token_hex(32)
-        self._count = 0
 
     def start(
         self,
@@ -70,22 +90,16 @@ class Driver:
         out: Path | Place,
         ids: Sequence[str] | None = None,
         **options: Any,
-    ) -> subprocess.Popen[bytes]:
+    ) -> ForkServerProcess:
         """Begin a build."""
         place = out if isinstance(out, Place) else Place(str(out))
-        self._count += 1
-        path = self.folder / f"config-{self._count}.json"
-        path.write_text(self.config(source, place, ids, **options).model_dump_json())
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token, **place.environment}
-        with self.errors.open("ab") as errors:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.driver", str(path)],
-                cwd=ROOT,
-                env=variables,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
+        config = self.config(source, place, ids, **options)
+        variables = {"RAY_AUTH_TOKEN": self.token, **place.environment}
+        process = self.processes.Process(
+            target=build_on_ray, args=(config, variables, str(self.errors))
+        )
+        process.start()
+        return process
 
     def config(
         self, source: Path, place: Place, ids: Sequence[str] | None = None, **options: Any
@@ -102,7 +116,7 @@ class Driver:
                 "runtime.address": self.cluster.address if self.cluster else None,
                 "runtime.gpus": 0,
                 "runtime.workers": 2,
-                "runtime.articles_per_shard": 3,
+                "runtime.articles_per_shard": 2,
                 "runtime.commit_seconds": 0,
                 **{name.replace("__", "."): value for name, value in options.items()},
             },
@@ -115,33 +129,55 @@ class Driver:
         process = self.start(source, out, ids, **options)
         self.ended_well(process)
 
-    def ended_well(self, process: subprocess.Popen[bytes]) -> None:
+    def ended_well(self, process: ForkServerProcess) -> None:
         """Wait for a build that must end well."""
-        code = process.wait(timeout=240)
-        assert code == 0, self.errors.read_text()[-2000:]
+        process.join(timeout=240)
+        assert process.exitcode == 0, self.errors.read_text()[-2000:]
 
 
-def until(
-    process: subprocess.Popen[bytes], seconds: float, happens: Callable[[], bool] | None = None
-) -> bool:
+Process = ForkServerProcess | subprocess.Popen[bytes]
+
+
+def status(process: Process) -> int | None:
+    """What it ended with, if it has."""
+    return process.poll() if isinstance(process, subprocess.Popen) else process.exitcode
+
+
+def until(process: Process, seconds: float, happens: Callable[[], bool] | None = None) -> bool:
     """Wait for something, for so long and no longer than a process lives; whether it still does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not (happens and happens()):
-        if process.poll() is not None:
+        if status(process) is not None:
             return False
         time.sleep(0.02)
-    return process.poll() is None
+    return status(process) is None
 
 
-def kill(process: subprocess.Popen[bytes]) -> bool:
+def kill(process: Process) -> bool:
     """SIGKILL; whether it is what ended the process."""
     process.kill()
-    return process.wait() == -signal.SIGKILL
+    if isinstance(process, subprocess.Popen):
+        process.wait()
+    else:
+        process.join()
+    return status(process) == -signal.SIGKILL
+
+
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """Processes that begin with everything imported: a driver takes seconds for that, and dozens are
+    started to be killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    with pytest.MonkeyPatch.context() as patch:  # Ray reads this one when it is imported
+        patch.setenv("RAY_AUTH_MODE", "token")
+        forkserver.ensure_running()
+    return context
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Driver:
-    return Driver(tmp_path)
+def driver(processes: ForkServerContext, tmp_path: Path) -> Driver:
+    return Driver(processes, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -106,6 +106,17 @@ def keep_here(config: UpdateConfig | CompactConfig, environment: Mapping[str, st
     sys.exit(0 if report.complete else 1)
 
 
+def build_on_ray(config: BuildConfig, environment: Mapping[str, str], errors: str) -> None:
+    """A whole build, on Ray, whose stderr is added to a file; it ends the process."""
+    with open(errors, "ab") as file:
+        os.dup2(file.fileno(), 2)
+    for name in [name for name in os.environ if name.startswith("RAY_") and name != "RAY_AUTH_MODE"]:
+        del os.environ[name]
+    os.environ.update(environment)
+    report = run_build(config, quiet=True)
+    sys.exit(0 if report.complete else 1)
+
+
 def main() -> None:
     """The whole of it, on Ray."""
     *job, path = sys.argv[1:]

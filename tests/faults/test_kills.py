@@ -7,15 +7,14 @@ must die with them. Some bring their own Ray.
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -29,16 +28,16 @@ from tests.integration.conftest import assert_same, data_files
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1500)]
 
 PLACES = ("folder", "s3")
-ARTICLES = 60
+ARTICLES = 40
 CHAINS = 4
 MOMENTS = ("work", "start", "work", "work", "any")
 """when the drivers of one output are killed, one after the other: while shards are written, before
 any is, or at any time; 20 times in each place"""
 WORKER_RUNS = 3
-OWN_RAY = {"drivers": 3, "workers": 2}
-"""the seed whose drivers bring their own Ray"""
-EMBEDS = 0
-"""the seed whose drivers embed, which costs the start of torch"""
+OWN_RAY = {"drivers": "folder-3", "workers": "s3-2"}
+"""whose drivers bring their own Ray, which costs its start every time"""
+EMBEDS = {"drivers": ("folder-0", "s3-0"), "workers": ("folder-0",)}
+"""whose drivers embed; workers have to import torch then"""
 
 
 @pytest.fixture(scope="module")
@@ -64,26 +63,38 @@ class Undisturbed:
     seconds: float
 
 
+Drivers = Callable[[Path, bool], Driver]
+"""(folder for their files, own_ray) → a starter of drivers"""
 Undisturb = Callable[..., Undisturbed]
 """(own_ray, embeds) → a run of that kind"""
 
 
 @pytest.fixture(scope="module")
+def drivers(processes: ForkServerContext, ray_head: Cluster) -> Drivers:
+    return lambda folder, own_ray: Driver(processes, folder, None if own_ray else ray_head)
+
+
+@pytest.fixture(scope="module")
 def undisturbed(
-    sample: Path, checkpoint: str, ray_head: Cluster, tmp_path_factory: pytest.TempPathFactory
+    sample: Path, checkpoint: str, drivers: Drivers, tmp_path_factory: pytest.TempPathFactory
 ) -> Undisturb:
     @functools.cache
     def of(own_ray: bool = False, embeds: bool = False) -> Undisturbed:
         folder = tmp_path_factory.mktemp("undisturbed")
-        driver = Driver(folder, None if own_ray else ray_head)
+        driver = drivers(folder, own_ray)
         place, start = Place(str(folder / "out")), time.monotonic()
-        process = driver.start(sample, place, embed__models=[checkpoint] * embeds)
+        process = driver.start(sample, place, **embedding(checkpoint, embeds))
         until(process, 240, lambda: bool(place.shard_files()))
         first = time.monotonic() - start
         driver.ended_well(process)
         return Undisturbed(folder / "out", first, time.monotonic() - start)
 
     return of
+
+
+def embedding(checkpoint: str, embeds: bool) -> dict[str, Any]:
+    """Options of a driver that embeds, with one worker, or that does not."""
+    return {"embed__models": [checkpoint], "runtime__workers": 1} if embeds else {}
 
 
 @dataclass
@@ -93,19 +104,19 @@ class Runs:
     driver: Driver
     sample: Path
     articles: list[str]
-    models: list[str]
+    options: dict[str, Any]
     kind: str
     """of the lists they ask for: the same, larger and larger, or shuffled"""
     chance: random.Random
     expected: Undisturbed
 
-    def start(self, out: Place, share: float = 1.0) -> subprocess.Popen[bytes]:
+    def start(self, out: Place, share: float = 1.0) -> ForkServerProcess:
         ids = self.articles
         if self.kind == "larger":
             ids = ids[: round(len(ids) * share)]
         elif self.kind == "shuffled":
             ids = self.chance.sample(ids, len(ids))
-        return self.driver.start(self.sample, out, ids, embed__models=self.models)
+        return self.driver.start(self.sample, out, ids, **self.options)
 
     def killed(self, out: Place, moment: str, share: float) -> bool:
         """Start a run and kill it at a random moment; False: it ended well before."""
@@ -143,17 +154,18 @@ def test_a_driver_killed_again_and_again(
     checkpoint: str,
     articles: list[str],
     undisturbed: Undisturb,
-    ray_head: Cluster,
+    drivers: Drivers,
     place: Place,
     tmp_path: Path,
 ) -> None:
     """Every run takes up what the killed one left."""
-    own_ray, embeds = seed == OWN_RAY["drivers"], seed == EMBEDS
+    name = f"{place.kind}-{seed}"
+    own_ray, embeds = name == OWN_RAY["drivers"], name in EMBEDS["drivers"]
     runs = Runs(
-        Driver(tmp_path, None if own_ray else ray_head),
+        drivers(tmp_path, own_ray),
         sample,
         articles,
-        [checkpoint] * embeds,
+        embedding(checkpoint, embeds),
         ("same", "larger", "shuffled")[seed % 3],
         random.Random(seed),
         undisturbed(own_ray, embeds),
@@ -178,19 +190,21 @@ def test_killed_workers(
     sample: Path,
     checkpoint: str,
     undisturbed: Undisturb,
+    drivers: Drivers,
     ray_head: Cluster,
     place: Place,
     tmp_path: Path,
 ) -> None:
     """A run whose actors are killed at random ends well on its own."""
     chance = random.Random(seed)
-    out, own_ray = place / "out", seed == OWN_RAY["workers"]
-    expected = undisturbed(embeds=seed == EMBEDS).out
+    out, name = place / "out", f"{place.kind}-{seed}"
+    own_ray, embeds = name == OWN_RAY["workers"], name in EMBEDS["workers"]
+    expected = undisturbed(embeds=embeds).out
     assert ray_head.ends_actors()
-    driver = Driver(tmp_path, None if own_ray else ray_head)
-    process = driver.start(sample, out, embed__models=[checkpoint] * (seed == EMBEDS))
+    driver = drivers(tmp_path, own_ray)
+    process = driver.start(sample, out, embed__models=[checkpoint] * embeds)
     killed = 0
-    while process.poll() is None and killed < 3:
+    while process.is_alive() and killed < 3:
         time.sleep(chance.uniform(0.2, 1.0))
         try:
             workers = actors_below(process if own_ray else ray_head.process)
@@ -206,16 +220,6 @@ def test_killed_workers(
     out.settled()
 
 
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Processes that begin with everything imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["pytest", "deltalake", "pandas", "scipy.fftpack", "tests.faults.driver"]
-    )
-    return context
-
-
 @pytest.mark.parametrize("place", PLACES, indirect=True)
 def test_a_stop_between_each_pair_of_table_commits(
     sample: Path,
@@ -229,7 +233,7 @@ def test_a_stop_between_each_pair_of_table_commits(
 
     With embeddings tables among them: tests/store/test_writer.py.
     """
-    few, never, expected = articles[:6], 10_000, Place(str(tmp_path / "expected"))
+    few, never, expected = articles[:4], 10_000, Place(str(tmp_path / "expected"))
 
     def build(out: Place, commits: int) -> int | None:
         arguments = (driver.config(sample, out, few), commits, out.environment)

@@ -16,10 +16,14 @@ import pytest
 
 from biomedica.pipeline.articles import ABORT_VARIABLE
 from biomedica.store import Dataset, verify
+from tests.faults.cluster import Cluster
 from tests.faults.conftest import ROOT, Driver
 from tests.integration.conftest import rows
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+ONE_WORKER = ("--set", "runtime.workers=1")
+"""what dies or is stopped is the same with two, at twice the cost"""
 
 
 def test_an_article_that_kills_its_worker(sample: Path, driver: Driver, tmp_path: Path) -> None:
@@ -29,6 +33,7 @@ def test_an_article_that_kills_its_worker(sample: Path, driver: Driver, tmp_path
     command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
     command += [
         "--json",
+        *ONE_WORKER,
         "--set",
         "runtime.articles_per_shard=3",
         *(f"--ids={name}" for name in articles),
@@ -69,7 +74,7 @@ def test_workers_that_die_while_they_start(sample: Path, tmp_path: Path) -> None
     command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
     variables = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     done = subprocess.run(
-        [*command, "-q"],
+        [*command, *ONE_WORKER, "-q"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -106,8 +111,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_no_space_on_the_output(sample: Path, small_disk: Path) -> None:
     """One sentence with the remedy; what was committed is whole."""
     out = small_disk / "dataset"
+    command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
     done = subprocess.run(
-        [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out), "-q"],
+        [*command, *ONE_WORKER, "-q"],
         capture_output=True,
         text=True,
         cwd=ROOT,
@@ -123,14 +129,20 @@ def test_no_space_on_the_output(sample: Path, small_disk: Path) -> None:
         assert verify(str(out), deep=False).ok
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_a_run(sent: signal.Signals, sample: Path, tmp_path: Path) -> None:
-    """One line, status 1, and a dataset that the same command completes."""
-    out = tmp_path / "out"
+@pytest.mark.parametrize(("sent", "own_ray"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_a_signal_stops_a_run(
+    sent: signal.Signals, own_ray: bool, sample: Path, ray_head: Cluster, tmp_path: Path
+) -> None:
+    """One line, status 1, and a dataset that the same command completes; on a Ray of its own and on
+    a cluster."""
+    out, articles = tmp_path / "out", sorted(path.stem for path in (sample / "metadata").glob("*"))[:12]
     command = [sys.executable, "-m", "biomedica", "build", "--source", str(sample), "--out", str(out)]
-    command += ["--set", "runtime.articles_per_shard=2", "--json"]
+    command += ["--ids", ",".join(articles), "--json", "--set", "runtime.articles_per_shard=2"]
+    command += [] if own_ray else ["--address", ray_head.address]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": ray_head.token}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=variables
     )
     deadline = time.monotonic() + 240
     while not list((out / "pairs").glob("*.parquet")) and time.monotonic() < deadline:
@@ -142,10 +154,11 @@ def test_a_signal_stops_a_run(sent: signal.Signals, sample: Path, tmp_path: Path
         assert json.loads(output.splitlines()[-1])["exit_status"] == 1
         assert errors.strip().splitlines()[-1].startswith("stopped")
         assert "Traceback" not in errors
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=240)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=variables, check=False, timeout=240
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
-    assert report["articles_skipped"] + report["articles"] + report["articles_rejected"] == len(
-        list((sample / "metadata").glob("*.json"))
-    )
+    accounted = report["articles_skipped"] + report["articles"] + report["articles_rejected"]
+    assert accounted == len(articles)
     assert verify(str(out)).ok
