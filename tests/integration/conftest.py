@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from biomedica.pipeline import RunReport, run_build
 from tests.comparing import assert_same, data_files, rows
 from tests.seaweed import Endpoint
 
-__all__ = ["assert_same", "build", "data_files", "rows", "upload"]
+__all__ = ["assert_same", "build", "data_files", "on_this_ray", "part_of", "rows", "upload"]
 
 ARTICLES = 30
 
@@ -40,6 +41,13 @@ def ray_cluster() -> Iterator[None]:
     ray.shutdown()
 
 
+def on_this_ray() -> dict[str, str]:
+    """The environment of a command that is to run on the session's Ray, where it need not start one."""
+    import ray
+
+    return dict(os.environ) | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in sample corpus with its truth.json."""
@@ -56,6 +64,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     from biomedica.embedding import write_untrained_checkpoint
 
     return str(write_untrained_checkpoint(tmp_path_factory.mktemp("models")))
+
+
+def part_of(sample: Path, root: Path, count: int) -> Path:
+    """The first articles of the sample as a source of their own, which a test may change."""
+    (root / "metadata").mkdir(parents=True)
+    for path in sorted((sample / "metadata").glob("*.json"))[:count]:
+        shutil.copy(path, root / "metadata")
+        shutil.copytree(sample / path.stem, root / path.stem)
+    return root
 
 
 def build(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +16,48 @@ from PIL import Image
 
 import biomedica
 from biomedica import __version__
+from biomedica.cli import main
 from biomedica.errors import ConfigError, StoreError
-from tests.integration.conftest import rows
+from tests.integration.conftest import on_this_ray, part_of, rows
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
+Said = tuple[str, str]
+"""what was written to stdout and stderr"""
+
+
 def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "biomedica", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
+        env=on_this_ray(),
     )
     assert done.returncode == code, done.stderr[-3000:]
     return done
+
+
+@pytest.fixture
+def run_here(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Said]]:
+    """A command in this process, which knows all imports by now."""
+
+    def call(*arguments: object, code: int = 0) -> Said:
+        monkeypatch.setattr(sys, "argv", ["biomedica", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr()
+        assert ended.value.code == code, said.err[-3000:]
+        return said.out, said.err
+
+    before = signal.getsignal(signal.SIGTERM)
+    yield call
+    signal.signal(signal.SIGTERM, before)
 
 
 def last_object(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -46,7 +74,7 @@ def test_sample_ids_build_verify_stats_show(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("\n".join(listed))
     done = run(
         "build", "--source", source, "--out", out, "--ids", tmp_path / "ids.txt", "--model",
-        made["checkpoint"], "--json",
+        made["checkpoint"], "--json", "--set", "runtime.gpus=0",
     )  # fmt: skip
     report = last_object(done)
     fields = [
@@ -109,15 +137,20 @@ def test_sample_ids_build_verify_stats_show(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_2(
-    arguments: list[str], words: str, sample: Path, built: Path, tmp_path: Path
+    arguments: list[str],
+    words: str,
+    run_here: Callable[..., Said],
+    sample: Path,
+    built: Path,
+    tmp_path: Path,
 ) -> None:
     places = {"SAMPLE": str(sample), "BUILT": str(built), "OUT": str(tmp_path / "out")}
     places["FILE"] = str(sample / "truth.json")
-    done = run(*[places.get(argument, argument) for argument in arguments], code=2)
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    assert len(done.stderr.strip().splitlines()) == 1
+    out, errors = run_here(*[places.get(argument, argument) for argument in arguments], code=2)
+    assert words in errors
+    assert "Traceback" not in errors
+    assert out == ""
+    assert len(errors.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("arguments", [["stats", "--nope"], ["show"], ["stats", "/nowhere"]])
@@ -136,10 +169,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 def test_deferred_articles_end_with_status_1(sample: Path, tmp_path: Path) -> None:
-    import shutil
-
-    source = tmp_path / "source"
-    shutil.copytree(sample, source)
+    source = part_of(sample, tmp_path / "source", 2)
     article = sorted(path.stem for path in (source / "metadata").iterdir())[0]
     xml = source / article / f"{article}.xml"
     xml.write_bytes(xml.read_bytes() + b"\n")
