@@ -104,4 +104,4 @@ def _edge_density(grey: npt.NDArray[np.uint8]) -> float:
         twice[:, 0] = 2 * (luminance[:, 1] - luminance[:, 0])
         twice[:, -1] = 2 * (luminance[:, -1] - luminance[:, -2])
         steep += np.square(twice, out=twice)
-    return np.count_nonzero(steep > EDGE) / grey.size
+    return int(np.count_nonzero(steep > EDGE)) / grey.size
