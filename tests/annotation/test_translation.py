@@ -104,6 +104,8 @@ def test_translation_goes_over_several_versions() -> None:
         ("immunoblot", "renamed"),
         ("karyotype", "removed"),
     ]
+    halved = translate(cast("ann", 1, "assay"), three, between)  # blot or gel, and gel is gone since
+    assert [(one.kind, one.new) for one in halved.changes] == [("split", ("strip",))]
     with pytest.raises(
         ConfigError, match="votes were cast under taxonomy biomedica-1, and taxonomy three"
     ):
