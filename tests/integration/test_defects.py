@@ -13,7 +13,7 @@ import pytest
 
 from biomedica.pipeline import RunReport
 from biomedica.sources.sample import write_sample
-from tests.integration.conftest import build, rows
+from tests.integration.conftest import build, on_this_ray, rows
 from tests.integration.test_truth import agree, plain
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -64,6 +64,7 @@ def cli(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=240,
         check=False,
+        env=on_this_ray(),
     )
 
 

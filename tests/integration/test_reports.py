@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from biomedica.pipeline.report import RunReport
 from biomedica.pipeline.specs import ShardSpec, Summary
 from biomedica.reporting import run_page
 from biomedica.store import Dataset, verify
-from tests.integration.conftest import build, rows
+from tests.integration.conftest import build, part_of, rows
 from tests.reporting.pages import checked, words
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -39,6 +38,10 @@ def table(tree: Any, caption: str) -> dict[str, str]:
 
 def _text(element: Any) -> str:
     return " ".join(element.text_content().split())
+
+
+def ids_of(sample: Path) -> list[str]:
+    return sorted(path.stem for path in (sample / "metadata").glob("*.json"))
 
 
 def pages(root: Path) -> list[Path]:
@@ -111,7 +114,7 @@ def test_the_sample_shows_pairs_of_this_run(
         assert row["license_code"] is None or row["license_code"] in text
     # a second run shows its own pairs alone
     out = tmp_path / "out"
-    ids = sorted(path.stem for path in (sample / "metadata").glob("*.json"))
+    ids = ids_of(sample)
     build(sample, out, ids[:4])
     before = {row["pair_id"] for row in rows(out, "pairs")}
     later = build(sample, out, ids[:8])
@@ -170,7 +173,7 @@ def test_embed_has_its_page_and_verify_leaves_pages_alone(
 
 def test_a_place_of_the_users_choice(sample: Path, tmp_path: Path) -> None:
     path, out = tmp_path / "pages" / "run.html", tmp_path / "out"
-    ids = sorted(p.stem for p in (sample / "metadata").glob("*.json"))[:2]
+    ids = ids_of(sample)[:2]
     for _ in range(2):  # the second one writes over the first
         report = build(sample, out, ids, report=str(path))
         assert report.report == str(path)
@@ -194,7 +197,7 @@ def test_a_page_that_cannot_be_written_is_a_warning(
     def fail(*_: object) -> str:
         raise why
 
-    ids = sorted(p.stem for p in (sample / "metadata").glob("*.json"))[:1]
+    ids = ids_of(sample)[:1]
     monkeypatch.setattr(page_of_run, "_put", fail)
     report = build(sample, tmp_path / "out", ids)
     assert report.complete
@@ -211,7 +214,7 @@ def test_a_page_that_fails_at_the_end_lies_in_the_dataset(
         (tmp_path / "pages").write_text("no folder any more")
         return run_page(page)
 
-    ids = sorted(p.stem for p in (sample / "metadata").glob("*.json"))[:1]
+    ids = ids_of(sample)[:1]
     monkeypatch.setattr(page_of_run, "run_page", vanish)
     report = build(sample, out, ids, report=str(path))
     (page,) = pages(out)
@@ -245,10 +248,10 @@ def test_a_run_that_stops_says_so(
     error: BaseException, why: str, committed: bool, sample: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    out = tmp_path / "out"
+    out, ids = tmp_path / "out", ids_of(sample)[:12]
     monkeypatch.setattr(pipeline_build.Graph, "build", stopping(error, 3))
     with pytest.raises(type(error)):
-        build(sample, out, runtime__articles_per_shard=3, runtime__commit_seconds=3600)
+        build(sample, out, ids, runtime__articles_per_shard=3, runtime__commit_seconds=3600)
     (page,) = pages(out)
     assert f"report: {page}" in capfd.readouterr().err
     tree = checked(page.read_text(encoding="utf-8"))
@@ -260,9 +263,9 @@ def test_a_run_that_stops_says_so(
     assert (written > 0) == committed
     assert ("do not count" in shown) == (not committed)
     done_at_all = written + int(done["rejected as a whole"])
-    assert int(done["not reached"]) == 30 - done_at_all
+    assert int(done["not reached"]) == len(ids) - done_at_all
     monkeypatch.undo()
-    assert build(sample, out, runtime__articles_per_shard=3).articles_skipped == done_at_all
+    assert build(sample, out, ids, runtime__articles_per_shard=3).articles_skipped == done_at_all
     assert len(pages(out)) == 2
 
 
@@ -273,24 +276,20 @@ def test_a_store_that_is_away_is_not_asked_again(
     stopped = RunStopped(str(cause))
     stopped.__cause__ = cause
     monkeypatch.setattr(pipeline_build.Graph, "build", stopping(stopped, 1))
+    ids = ids_of(sample)[:6]
     with pytest.raises(RunStopped):
-        build(sample, tmp_path / "out")
+        build(sample, tmp_path / "out", ids, runtime__articles_per_shard=2)
     assert not (tmp_path / "out" / "_reports").exists()
     page = tmp_path / "run.html"
     with pytest.raises(RunStopped):
-        build(sample, tmp_path / "out", report=str(page))
+        build(sample, tmp_path / "out", ids, runtime__articles_per_shard=2, report=str(page))
     shown = words(checked(page.read_text(encoding="utf-8")))
     assert str(cause) in shown
     assert "the dataset cannot be reached" in shown
 
 
 def test_deferred_articles_stand_in_the_page(sample: Path, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    ids = sorted(p.stem for p in (sample / "metadata").glob("*.json"))[:3]
-    for name in ids:
-        shutil.copytree(sample / name, source / name)
-        (source / "metadata").mkdir(exist_ok=True)
-        shutil.copy(sample / "metadata" / f"{name}.json", source / "metadata")
+    source, ids = part_of(sample, tmp_path / "source", 3), ids_of(sample)
     xml = source / ids[1] / f"{ids[1]}.xml"
     xml.write_bytes(xml.read_bytes() + b"\n")
     report = build(source, tmp_path / "out")
