@@ -49,8 +49,6 @@ from biomedica.store import listing_keys
 __all__ = ["calibrate", "this_machine"]
 
 SAMPLE_ARTICLES = 60
-WITH_IMAGES = 40
-"""Articles with images that are read at least, where the source has so many"""
 MB = 1e6
 MIXED = (12, 24)
 """XML files and images of one round on all cores"""
@@ -81,7 +79,7 @@ def calibrate(
         encoders = [_encode(model, folder, seconds, tell) for model in models]
         tell("read")
         opened = _opened(source, folder, fetch)
-        material = gather(opened, _chosen(opened, ids, seed), seconds, WITH_IMAGES)
+        material = gather(opened, _chosen(opened, ids, seed), seconds)
         tell("parse")
         parse = parse_rate(material.taken, seconds)
         tell("images")

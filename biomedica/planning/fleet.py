@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -90,6 +91,8 @@ class Fleet:
 
     def to_dict(self) -> dict[str, Any]:
         groups = [asdict(group) for group in self.groups if group.count]
+        for group in groups:  # JSON has no infinity
+            group["gbps"] = None if math.isinf(group["gbps"]) else group["gbps"]
         return {"cores": self.cores, "gpus": self.gpus, "nodes": self.nodes, "groups": groups}
 
 

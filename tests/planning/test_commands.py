@@ -40,7 +40,7 @@ def ask(folder: Path, *arguments: str) -> Result:
 def values(folder: Path, *arguments: str) -> dict[str, Any]:
     done = ask(folder, *arguments, "--json")
     assert done.exit_code == 0, (done.output, done.exception)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1], parse_constant=pytest.fail)
     return found
 
 
