@@ -5,7 +5,6 @@ leave behind is in the log, dozens of times. Some have the workers of a Ray, whi
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import shutil
@@ -52,14 +51,6 @@ TARGET = {"runtime.shard_bytes": 1_200_000, "small_share": 0.5}
 """A few articles a shard."""
 UNREAD = ("shard", "image")
 """An image has its hash beside it."""
-
-
-@pytest.fixture(scope="module")
-def processes() -> ForkServerContext:
-    """Processes that begin with everything imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pytest", "deltalake", "pandas", "tests.faults.driver"])
-    return context
 
 
 @dataclass(frozen=True)
@@ -118,7 +109,7 @@ def copies(states: States, place: Place, request: pytest.FixtureRequest) -> Copi
     """Gives the dataset of state A once more, each time at another place; in a bucket it is copied by
     the server."""
     numbers = iter(range(1000))
-    if not place.uri.startswith("s3://"):
+    if place.kind == "folder":
 
         def copied() -> Place:
             out = place / f"out-{next(numbers)}"
@@ -171,7 +162,7 @@ def test_killed_at_random_moments(
     job: str, states: States, place: Place, copies: Copies, processes: ForkServerContext
 ) -> None:
     chance = random.Random(job)
-    wanted = KILLS["s3" if place.uri.startswith("s3://") else "folder"]
+    wanted = KILLS[place.kind]
 
     def run(out: Place, seconds: float) -> int | None:
         arguments = (job_settings(job, out, states), out.environment)
