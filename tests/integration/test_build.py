@@ -20,7 +20,7 @@ from biomedica.pipeline import build as pipeline_build
 from biomedica.pipeline import recount, run_embed
 from biomedica.pipeline.run import Committer
 from biomedica.store import Dataset, DatasetWriter, verify
-from tests.integration.conftest import assert_same, build, data_files, rows
+from tests.integration.conftest import assert_same, build, data_files, part_of, rows
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -86,8 +86,7 @@ def test_a_larger_list_does_only_what_is_new(
 
 
 def test_a_changed_article_and_a_changed_setting_redo_just_that(sample: Path, tmp_path: Path) -> None:
-    source, out = tmp_path / "source", tmp_path / "out"
-    shutil.copytree(sample, source)
+    source, out = part_of(sample, tmp_path / "source", 8), tmp_path / "out"
     build(source, out)
     changed = rows(out, "articles")[3]["article_id"]
     path = source / "metadata" / f"{changed}.json"
@@ -118,12 +117,20 @@ def test_both_topologies_give_the_same_rows(
     verified(tmp_path / "gpu")
 
 
+@pytest.fixture(scope="module")
+def plain(sample: Path, ray_cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample built without embeddings. Tests take copies."""
+    out = tmp_path_factory.mktemp("plain") / "dataset"
+    assert build(sample, out).complete
+    return out
+
+
 @pytest.mark.parametrize("gpus", [0, 1])
 def test_embed_adds_a_model_to_what_exists(
-    sample: Path, built: Path, checkpoint: str, tmp_path: Path, gpus: int
+    plain: Path, built: Path, checkpoint: str, tmp_path: Path, gpus: int
 ) -> None:
     out = tmp_path / "out"
-    build(sample, out)
+    shutil.copytree(plain, out)
     assert not [table for table in Dataset.open(str(out)).tables if table.startswith("embeddings/")]
     values = {"dataset": str(out), "embed.models": [checkpoint], "runtime.gpus": gpus}
     config = load_config(JobConfig, None, values | {"runtime.workers": 1})

@@ -20,6 +20,7 @@ import biomedica
 from biomedica.config import StoreConfig
 from biomedica.pipeline import RunReport
 from biomedica.store import Dataset, verify
+from tests.faults.cluster import Cluster, cluster
 from tests.faulty import FaultyProxy
 from tests.integration.conftest import assert_same, build, data_files, rows, upload
 from tests.seaweed import Endpoint
@@ -38,6 +39,8 @@ class Bucket:
 
     endpoint: Endpoint
     name: str
+    head: Cluster | None = None
+    """where its commands run; None: each starts a Ray of its own"""
 
     def uri(self, path: str) -> str:
         return f"s3://{self.name}/{path}"
@@ -60,8 +63,8 @@ class Bucket:
 
     def start(self, *arguments: object, **variables: str | None) -> subprocess.Popen[str]:
         """A command with the keys in its environment; a variable that is None is taken out."""
-        environment = dict(os.environ) | self.endpoint.environment() | variables
-        environment.pop("RAY_ADDRESS", None)
+        ray = self.head.environment() if self.head else {"RAY_ADDRESS": None}
+        environment = dict(os.environ) | ray | self.endpoint.environment() | variables
         return subprocess.Popen(
             [sys.executable, "-m", "biomedica", *map(str, arguments)],
             cwd=ROOT,
@@ -82,10 +85,10 @@ class Bucket:
 @pytest.fixture(scope="module")
 def bucket(s3_server: Endpoint) -> Iterator[Bucket]:
     s3_server.client().create_bucket(Bucket="integration")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, cluster(s3_server.environment()) as head:
         for name, value in s3_server.environment().items():
             patch.setenv(name, value)
-        yield Bucket(s3_server, "integration")
+        yield Bucket(s3_server, "integration", head)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,8 @@ class Falling:
 
 @pytest.fixture(scope="module")
 def falling(bucket: Bucket, sample: Path) -> Iterator[Falling]:
-    """In the background: a run is patient with its store for a minute, and other tests need not be."""
+    """In the background, on a Ray of its own: a run is patient with its store for a minute, and other
+    tests need not be."""
     own = Bucket(bucket.endpoint, "falls")
     own.endpoint.client().create_bucket(Bucket=own.name)
     command = ["build", "--source", str(sample), "--out", own.uri("out"), "--json"]
