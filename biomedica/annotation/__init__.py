@@ -32,6 +32,9 @@ from biomedica.annotation.resolve import (
     resolve_clusters,
     resolved_answers,
 )
+from biomedica.annotation.sheet import ZONES, ClusterSheet, SheetMember, Typical
+from biomedica.annotation.sheet_choice import ChosenMember, SheetChoice
+from biomedica.annotation.sheet_files import SheetEntry, Sheets, load_sheets
 from biomedica.annotation.spread import (
     BIN_COUNTS,
     SPREADS,
@@ -82,11 +85,14 @@ __all__ = [
     "BIN_COUNTS",
     "MISSING",
     "SPREADS",
+    "ZONES",
     "Agreement",
     "Answer",
     "AuditDraw",
     "Ballots",
     "Change",
+    "ChosenMember",
+    "ClusterSheet",
     "Concept",
     "Contradiction",
     "DawidSkene",
@@ -99,10 +105,15 @@ __all__ = [
     "Propagation",
     "Reliability",
     "Replacement",
+    "SheetChoice",
+    "SheetEntry",
+    "SheetMember",
+    "Sheets",
     "Standing",
     "Suggestion",
     "Taxonomy",
     "Translated",
+    "Typical",
     "Vote",
     "check_vote",
     "cluster_spreads",
@@ -122,6 +133,7 @@ __all__ = [
     "label_precision",
     "labels_to_biomedica",
     "load_mapping",
+    "load_sheets",
     "load_taxonomy",
     "majority_answers",
     "mapping_from_yaml",
