@@ -87,7 +87,7 @@ def typical(
     clusters, seen = counts["cluster_id"].to_numpy(), counts["count"].to_numpy().astype(np.float64)
     weights = {c: sizes[c] / max(sampled.get(c, 0), 1) for c in np.unique(clusters).tolist()}
     stands_for = seen * np.array([weights[c] for c in clusters.tolist()])
-    corpus: Numbers = np.bincount(codes, stands_for, len(names))
+    corpus: Numbers = np.bincount(codes, stands_for, len(names)).astype(np.float64)
     total = float(corpus.sum())
     found = {}
     for cluster, weight in weights.items():
